@@ -1,0 +1,34 @@
+"""The public names for plugins, each imported when it is first used.
+
+``from mriuq_cli.api import hookimpl, Method`` costs no torch and no numpy; ``from mriuq_cli.api import Estimate``
+imports what it needs at that moment.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "mriuq_cli.errors": ("MriuqError", "UsageError", "InputError", "MethodError", "WeightsError", "MachineError"),
+    "mriuq_cli.hooks.spec": ("hookimpl",),
+    "mriuq_cli.hooks.method": ("API_VERSION", "Config", "Method", "Option", "Role"),
+    "mriuq_cli.hooks.context": ("Context",),
+    "mriuq_cli.hooks.roles": ("Baseline", "Cases", "Metric", "Predictor", "Stage"),
+    "mriuq_cli.data.geometry": ("Geometry", "from_ras", "ras_geometry", "to_ras"),
+    "mriuq_cli.data.volume": ("Volume",),
+    "mriuq_cli.data.case": ("Case",),
+    "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

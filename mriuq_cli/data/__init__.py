@@ -1,0 +1,1 @@
+"""Volumes, grids, cases and the files they come from; numpy only."""

@@ -1,0 +1,124 @@
+"""Folders of exams: BraTS case folders of 2017 to 2023, 4-D files, or folders of these at any depth."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mriuq_cli.data.case import CaseRef, VolumeRef
+from mriuq_cli.data.layouts import four_d
+from mriuq_cli.data.layouts.contrasts import LABELS, names_of, role_of_ending
+from mriuq_cli.data.nifti import SUFFIXES, read_header, stem
+from mriuq_cli.errors import InputError, MriuqError
+
+if TYPE_CHECKING:
+    from mriuq_cli.hooks.method import Role
+
+
+def find(folder: Path, roles: Sequence[Role], order: tuple[str, ...] | None, missing: frozenset[str]) -> list[CaseRef]:
+    """Find every exam in a folder and below, in the order of paths; hidden files and folders are passed over.
+
+    Outputs of an earlier run (files with a receipt beside them) are no inputs. A case that cannot be used comes with
+    its ``problem``.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    cases = [case for place in _folders(folder) for case in _in_folder(place, roles, order, missing)]
+    if not cases:
+        raise InputError(
+            "no exam found in this folder",
+            where=folder,
+            hint=f"Expected are 4-D .nii.gz files, or one file a contrast: CASE_{names_of(roles)[0]}.nii.gz ...",
+        )
+    return cases
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    """Yield the folder and all below; links to folders are followed once."""
+    seen: set[str] = set()
+    for place, below, _ in os.walk(root, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        real = os.path.realpath(place)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        yield Path(place)
+
+
+def _in_folder(
+    folder: Path, roles: Sequence[Role], order: tuple[str, ...] | None, missing: frozenset[str]
+) -> list[CaseRef]:
+    images = [path for path in sorted(folder.iterdir()) if _is_input(path)]
+    groups: dict[str, list[tuple[str, Path]]] = {}
+    single: list[Path] = []
+    for path in images:
+        case, ending = _split(path)
+        role = LABELS if ending == LABELS else role_of_ending(ending, roles)
+        if role is None:
+            single.append(path)
+        else:
+            groups.setdefault(case, []).append((role, path))
+    alone = {stem(path) for path in single}
+    cases = [_group(case, found, roles, missing) for case, found in groups.items() if case not in alone]
+    cases += [_single(path, roles, order, missing) for path in single]
+    return sorted((case for case in cases if case is not None), key=lambda case: case.id)
+
+
+def _is_input(path: Path) -> bool:
+    """Tell whether a file is an image and not the output of an earlier run, nor being written."""
+    name = path.name
+    if name.startswith(".") or not name.lower().endswith(SUFFIXES) or path.is_dir():
+        return False
+    return not path.with_name(f"{stem(path)}.receipt.json").exists()
+
+
+def _split(path: Path) -> tuple[str, str]:
+    """Split ``CASE_t1ce.nii.gz`` or ``CASE-t1c.nii.gz``; for ``t1.nii.gz`` the folder names the case."""
+    pieces = re.fullmatch(r"(?:(.+)[_-])?([^_-]+)", stem(path))
+    if pieces is None:
+        return stem(path), ""
+    return pieces[1] or path.absolute().parent.name, pieces[2].lower()
+
+
+def _group(case: str, found: list[tuple[str, Path]], roles: Sequence[Role], missing: frozenset[str]) -> CaseRef | None:
+    """Make a case of the files of one name; None if labels are all there is."""
+    problem: MriuqError | None = None
+    paths: dict[str, Path] = {}
+    for role, path in found:
+        if role in paths and role not in missing:
+            problem = InputError(f"is a second file for {role}, beside {paths[role].name}", where=path)
+        paths[role] = path
+    volumes = {name: VolumeRef(paths[name]) for name in names_of(roles) if name in paths}
+    if not volumes:
+        return None
+    labels = VolumeRef(paths[LABELS]) if LABELS in paths else None
+    kept = {name: ref for name, ref in volumes.items() if name not in missing}
+    if not kept:
+        first = next(iter(volumes.values()))
+        problem = problem or InputError("nothing is left of this exam without the missing contrasts", where=first.path)
+    return CaseRef(case, kept or volumes, labels=labels, problem=problem)
+
+
+def _single(
+    path: Path, roles: Sequence[Role], order: tuple[str, ...] | None, missing: frozenset[str]
+) -> CaseRef | None:
+    """Make a case of a 4-D file; other 3-D images in a folder (atlases, masks) are none of ours."""
+    try:
+        if len(roles) > 1 and read_header(path).n_volumes == 1:
+            return None
+        return four_d.find(path, roles, order, missing)
+    except MriuqError as error:
+        return replace(broken(path, roles), problem=error)
+
+
+def broken(path: Path, roles: Sequence[Role]) -> CaseRef:
+    """Stand in for a case whose header cannot be read."""
+    return CaseRef(stem(path), {roles[0].name: VolumeRef(path)})

@@ -1,0 +1,41 @@
+"""What the core lends a method while it works; nothing global."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def _silent(done: float, what: str) -> None:
+    """Take progress and show nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Device, threads, seed and ears for progress and log messages.
+
+    Parameters
+    ----------
+    config
+        The configuration that the loaded weights were made with.
+    device
+        A torch device string, ``cpu`` or ``cuda:0``.
+    threads
+        How many CPU threads the method may keep busy.
+    tile
+        Edge of the tiles in voxels, or None for the whole field at once.
+    seed
+        Fixes every random choice.
+    progress
+        Called with the share done (0 to 1) and a word for what is going on.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+    threads: int = 1
+    tile: int | None = None
+    seed: int = 0
+    progress: Callable[[float, str], None] = _silent
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("mriuq"))

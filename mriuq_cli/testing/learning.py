@@ -1,0 +1,124 @@
+"""Checks of what training and evaluation need: networks, stages, losses, datasets, baselines, metrics."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mriuq_cli.testing.check import NotApplicable, require
+
+if TYPE_CHECKING:
+    from mriuq_cli.hooks.roles import Stage
+    from mriuq_cli.testing.bench import Bench
+
+MAIN = "main"
+
+
+def presets_build(bench: Bench) -> str:
+    """Every preset makes a network (on the meta device, so that size does not matter)."""
+    sizes = _sizes(bench)
+    return ", ".join(f"{name} {size:,} parameters" for name, size in sizes.items())
+
+
+def stages(bench: Bench) -> str:
+    """Stages have names of their own and build on earlier ones only."""
+    if not bench.plugin.has("mriuq_stages"):
+        raise NotApplicable("one stage")
+    earlier: list[str] = []
+    for stage in _stages(bench):
+        require(stage.name not in earlier, f"stage {stage.name!r} comes twice")
+        require(stage.builds_on is None or stage.builds_on in earlier, f"{stage.name!r} builds on no earlier stage")
+        earlier.append(stage.name)
+    require(earlier, "no stage")
+    return ", ".join(earlier)
+
+
+def training_step(bench: Bench) -> str:
+    """The smallest preset learns: finite loss, finite gradients that are not all zero."""
+    import torch
+    from torch.utils.data import DataLoader
+
+    if not (bench.plugin.has("mriuq_loss") and bench.plugin.has("mriuq_dataset")):
+        raise NotApplicable("the method is not trained")
+    if bench.plugin.has("mriuq_step"):
+        raise NotApplicable("the method has a training step of its own")
+    sizes = _sizes(bench)
+    preset = min(sizes, key=lambda name: sizes[name])
+    config = bench.plugin.method.presets.get(preset, {})
+    stage = _stages(bench)[0].name if bench.plugin.has("mriuq_stages") else MAIN
+    torch.manual_seed(0)
+    model = bench.plugin.call("mriuq_model", config=config).train()
+    cases = [lambda seed=seed: _whole(bench, seed) for seed in (1, 2)]
+    dataset = bench.plugin.call(
+        "mriuq_dataset", config=config, cases=cases, stage=stage, split="train", previous={}
+    )
+    require(len(dataset) > 0, "the training dataset is empty")
+    batch = next(iter(DataLoader(dataset, batch_size=min(2, len(dataset)))))
+    losses = bench.plugin.call("mriuq_loss", config=config, stage=stage)(model, batch)
+    require("loss" in losses, "the objective does not return 'loss'")
+    require(all(math.isfinite(float(value)) for value in losses.values()), f"a loss is not finite: {_shown(losses)}")
+    losses["loss"].backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    require(gradients, "no parameter gets a gradient")
+    require(all(bool(torch.isfinite(grad).all()) for grad in gradients), "a gradient is not finite")
+    require(any(bool((grad != 0).any()) for grad in gradients), "all gradients are zero")
+    return f"preset {preset or 'without name'}: {_shown(losses)}"
+
+
+def baselines(bench: Bench) -> str:
+    """Every baseline fits on two exams and gives finite images on the grid."""
+    import numpy as np
+
+    if not bench.plugin.has("mriuq_baselines"):
+        raise NotApplicable("the method names no baselines")
+    case = bench.case
+    available = tuple(case.volumes)
+    targets = tuple(role.name for role in bench.plugin.method.targets if role.name in case.truth)
+    found: Mapping[str, Any] = bench.plugin.call("mriuq_baselines", config=bench.config)
+    for name, baseline in found.items():
+        images = baseline([_whole(bench, seed) for seed in (1, 2)], available, targets)(case)
+        require(set(images) == set(targets), f"{name} gives {', '.join(images)} for {', '.join(targets)}")
+        for image in images.values():
+            require(image.shape == case.geometry.shape, f"{name} does not keep the grid")
+            require(np.isfinite(image).all(), f"{name} is not finite")
+    return ", ".join(found)
+
+
+def metrics(bench: Bench) -> str:
+    """Every metric of the method is finite on a prediction."""
+    if not bench.plugin.has("mriuq_metrics"):
+        raise NotApplicable("the method has no metrics of its own")
+    found: Mapping[str, Any] = bench.plugin.call("mriuq_metrics", config=bench.config)
+    for name, metric in found.items():
+        for target, estimate in bench.answer.estimates.items():
+            value = metric(estimate, estimate.upper, {"brain": estimate.mask})
+            require(math.isfinite(value), f"{name} of {target} is {value}")
+    return ", ".join(found) or "none named"
+
+
+def _sizes(bench: Bench) -> dict[str, int]:
+    """Return preset name to number of parameters."""
+    import torch
+
+    sizes = {}
+    for name, config in (bench.plugin.method.presets or {"": {}}).items():
+        with torch.device("meta"):
+            model = bench.plugin.call("mriuq_model", config=config)
+        require(isinstance(model, torch.nn.Module), f"preset {name!r}: {type(model).__name__} is no torch.nn.Module")
+        sizes[name] = sum(parameter.numel() for parameter in model.parameters())
+    return sizes
+
+
+def _stages(bench: Bench) -> list[Stage]:
+    config = bench.plugin.method.presets.get(bench.plugin.method.default_preset, {})
+    return list(bench.plugin.call("mriuq_stages", config=config))
+
+
+def _whole(bench: Bench, seed: int) -> Any:
+    """Return an exam whose volumes are all inputs; targets that are not inputs are its truth."""
+    return bench.exam or bench.exam_number(seed)
+
+
+def _shown(losses: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {float(value):.4g}" for name, value in losses.items())

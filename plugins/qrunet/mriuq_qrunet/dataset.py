@@ -1,0 +1,120 @@
+"""Training crops as an endless stream: item ``i`` is a function of the seed and ``i`` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mriuq_cli.api import Cases
+from mriuq_qrunet import features
+from mriuq_qrunet.augment import other_scanner
+from mriuq_qrunet.contrasts import CONTRASTS
+from mriuq_qrunet.exam import prepare
+from mriuq_qrunet.inputs import Corner, Scene, context, rows
+from mriuq_qrunet.network import fold
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+_MARGIN = 3
+_N = len(CONTRASTS)
+
+
+def draw_given(rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Draw which contrasts are given: half the time all but one, else any proper subset that is not empty."""
+    if rng.random() < 0.5:
+        return np.arange(_N) != rng.integers(_N)
+    bits = int(rng.integers(1, 2**_N - 1))
+    return np.array([bool(bits >> i & 1) for i in range(_N)])
+
+
+class Crops(Dataset[Any]):
+    """Cubes out of exams that are changed as another scanner might have changed them.
+
+    A few exams are kept ready at a time, each used for ``reuse`` crops before the slot gets the next one.
+
+    Parameters
+    ----------
+    config
+        ``crop`` (edge in voxels, multiple of 8), ``reuse``, ``slots``, ``augment`` (strength), ``share`` of the brain
+        voxels that enter the loss, ``given_weight`` of contrasts that are given, ``seed``.
+    cases
+        Readers of the subjects.
+    """
+
+    def __init__(self, config: Mapping[str, Any], cases: Cases, *, change: bool) -> None:
+        self.config = config
+        self.strength = float(config["augment"]) if change else 0.0
+        self.exams = [self._store(prepare(read())) for read in cases]
+        self.ready: dict[int, tuple[int, Scene, float]] = {}
+
+    def _store(self, exam: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Keep scores as float16; pad boxes that are smaller than a crop."""
+        short = [max(0, self.config["crop"] - n) for n in exam.brain.shape]
+        pad = [0, short[2], 0, short[1], 0, short[0]]
+        z, own, brain = (torch.from_numpy(a) for a in (exam.z.astype(np.float16), exam.own, exam.brain))
+        return functional.pad(z, pad), functional.pad(own, pad), functional.pad(brain, pad)
+
+    def _scene(self, index: int) -> tuple[Scene, float]:
+        """Return the changed exam that item ``index`` is cut from, and -1 where it is mirrored."""
+        slots, reuse = int(self.config["slots"]), int(self.config["reuse"])
+        slot, turn = index % slots, index // slots // reuse
+        group = turn * slots + slot
+        if self.ready.get(slot, (-1,))[0] != group:
+            rng = np.random.default_rng((int(self.config["seed"]), 1, group))
+            z, own, brain = self.exams[int(rng.integers(len(self.exams)))]
+            flip = -1.0 if rng.random() < 0.5 else 1.0
+            changed = other_scanner(z.float(), own, self.strength * float(rng.random() < 0.75), rng)
+            self.ready[slot] = (group, Scene.of(changed, own, brain), flip)
+        return self.ready[slot][1:]
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Return one crop as network inputs, truth and weights."""
+        scene, flip = self._scene(index)
+        rng = np.random.default_rng((int(self.config["seed"]), 2, index))
+        start, shape = self._cube(scene.brain, rng)
+        given = torch.from_numpy(draw_given(rng)).float()
+        cube = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
+        z, own, brain = scene.z[(slice(None), *cube)], scene.own[(slice(None), *cube)], scene.brain[cube]
+        where = brain & (torch.from_numpy(rng.random(shape, np.float32)) < self.config["share"])
+        place = scene.place.grid(start, shape, 1)
+        place[0] *= flip
+        smooth = _fine_of_crop(scene, start, shape)
+        parts = (fold((z * given[:, None, None, None])[None])[0], context(scene, given, start, shape, flip))
+        if flip < 0:
+            z, own, where, smooth, place = (t.flip(-3) for t in (z, own, where, smooth, place))
+            parts = (fold((z * given[:, None, None, None])[None])[0], parts[1].flip(-3))
+        weight = torch.where(given > 0, float(self.config["given_weight"]), 1.0)
+        return {
+            "folded": parts[0],
+            "context": parts[1],
+            "rows": rows(z, smooth, given, place, where),
+            "where": where,
+            "truth": z[:, where].T.contiguous(),
+            "weight": (own[:, where] * weight[:, None]).T.contiguous(),
+        }
+
+    def _cube(self, brain: Tensor, rng: np.random.Generator) -> tuple[Corner, Corner]:
+        """Draw a cube around a random voxel of brain, its corner on even voxels."""
+        edge = int(self.config["crop"])
+        inside = brain.flatten().nonzero()[:, 0]
+        centre = np.unravel_index(int(inside[int(rng.integers(len(inside)))]), tuple(brain.shape))
+        start = [min(max(0, int(c) - edge // 2), n - edge) // 2 * 2 for c, n in zip(centre, brain.shape, strict=True)]
+        return (start[0], start[1], start[2]), (edge, edge, edge)
+
+    @staticmethod
+    def collate(items: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+        """Stack the cubes; put the rows of their marked voxels one below the other."""
+        stacked = {name: torch.stack([item[name] for item in items]) for name in ("folded", "context", "where")}
+        return stacked | {name: torch.cat([item[name] for item in items]) for name in ("rows", "truth", "weight")}
+
+
+def _fine_of_crop(scene: Scene, start: Corner, shape: Corner) -> Tensor:
+    """Return :func:`features.fine` of a crop as if it had been computed on the whole."""
+    low = [max(0, s - _MARGIN) for s in start]
+    wide = tuple(slice(a, s + n + _MARGIN) for a, s, n in zip(low, start, shape, strict=True))
+    smooth = features.fine(scene.z[(slice(None), *wide)], scene.own[(slice(None), *wide)])
+    inner = tuple(slice(s - a, s - a + n) for a, s, n in zip(low, start, shape, strict=True))
+    return smooth[(slice(None), *inner)]

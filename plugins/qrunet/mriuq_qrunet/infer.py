@@ -1,0 +1,123 @@
+"""A network over a brain box: quantiles and mean of the wanted contrasts in every voxel of brain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from mriuq_cli.api import Config, UsageError
+from mriuq_qrunet import features
+from mriuq_qrunet.contrasts import CONTRASTS
+from mriuq_qrunet.exam import MULTIPLE, Exam
+from mriuq_qrunet.inputs import Corner, Scene, context, rows
+from mriuq_qrunet.network import Head, PyramidNet, Trunk, fold, unfold
+from torch import Tensor, nn
+
+_SLAB = 16
+"""Voxels along x that are unfolded to full resolution at a time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Rows for the voxels of ``brain`` in order.
+
+    ``quantiles`` is float32 ``(n, targets, taus)`` in rising order of tau; ``mean`` is ``(n, targets)`` or None.
+    """
+
+    quantiles: Tensor
+    mean: Tensor | None
+    taus: tuple[float, ...]
+
+
+class Inference:
+    """A network made ready for one exam; asked once for each set of given contrasts.
+
+    Parameters
+    ----------
+    model
+        In eval mode, on ``device``.
+    exam
+        Scores on the brain box; everything that does not depend on the set given is computed here, once.
+    tile
+        Edge of the tiles in voxels for the trunk, or None for the whole box.
+    """
+
+    def __init__(self, model: nn.Module, config: Config, exam: Exam, device: str, tile: int | None) -> None:
+        self.model, self.config, self.device = model, config, device
+        self.z = torch.from_numpy(exam.z).to(device)
+        self.own = torch.from_numpy(exam.own).to(device)
+        self.free = isinstance(model, PyramidNet)
+        if tile is not None and not self.free:
+            raise UsageError("this network has one field of view and cannot work in tiles", hint="leave out --tile")
+        self.tile = None if tile is None else max(MULTIPLE, tile // MULTIPLE * MULTIPLE)
+        self.smooth = features.fine(self.z, self.own) if self.free else None
+
+    def ask(self, given: Sequence[str], wanted: Sequence[str], corner: Corner, shape: Corner) -> tuple[Answer, Tensor]:
+        """Return what ``given`` says of ``wanted`` inside a box (corner on even voxels), and the mask of its rows.
+
+        Rows exist where any given contrast has a voxel.
+        """
+        seen = torch.tensor([name in given for name in CONTRASTS], device=self.device)
+        columns = torch.tensor([CONTRASTS.index(name) for name in wanted], device=self.device)
+        own = self.own & seen[:, None, None, None]
+        if not self.free:
+            return self._published(seen, own.any(0), columns)
+        scene = Scene.of(self.z * own, own, own.any(0))
+        cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
+        hidden = self._trunk(scene, seen.float(), corner, shape)
+        place = [axis.to(self.device) for axis in scene.place.axes(corner, shape, 1)]
+        found = self._head(scene, seen.float(), columns, cube, hidden, place)
+        quantiles = found[..., 1:].sort(-1).values
+        return Answer(quantiles, found[..., 0], tuple(self.config["taus"])), scene.brain[cube]
+
+    def _trunk(self, scene: Scene, seen: Tensor, corner: Corner, shape: Corner) -> Tensor:
+        """Return the trunk's last hidden layer at half resolution."""
+        trunk: Trunk = self.model.trunk  # type: ignore[assignment]
+        cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
+        folded = fold(scene.z[(slice(None), *cube)][None])
+        around = context(scene, seen, corner, shape)[None]
+        layout = torch.channels_last_3d
+        if self.tile is None:
+            return trunk.hidden(folded.contiguous(memory_format=layout), around.contiguous(memory_format=layout))[0]
+        return _in_tiles(trunk, folded, around, self.tile // 2)
+
+    def _head(
+        self, scene: Scene, seen: Tensor, columns: Tensor, cube: tuple[slice, ...], hidden: Tensor, place: list[Tensor]
+    ) -> Tensor:
+        """Return ``(n, targets, outputs)``, slab by slab, so that nothing of full size but the answer is kept."""
+        assert self.smooth is not None
+        model: Any = self.model
+        head: Head = model.head
+        z, smooth, brain = scene.z[(slice(None), *cube)], self.smooth[(slice(None), *cube)], scene.brain[cube]
+        parts = []
+        for x in range(0, brain.shape[0], _SLAB):
+            where = brain[x : x + _SLAB]
+            unfolded = unfold(model.trunk.out(hidden[None, :, x // 2 : (x + _SLAB) // 2]))[0][where]
+            here = torch.stack(torch.meshgrid(place[0][x : x + _SLAB], place[1], place[2], indexing="ij"))
+            values = rows(z[:, x : x + _SLAB], smooth[:, x : x + _SLAB], seen, here, where)
+            parts.append(head(values, unfolded).reshape(len(values), len(CONTRASTS), model.outputs)[:, columns])
+        return torch.cat(parts)
+
+    def _published(self, seen: Tensor, brain: Tensor, columns: Tensor) -> tuple[Answer, Tensor]:
+        image = (self.z * seen[:, None, None, None])[None].contiguous(memory_format=torch.channels_last_3d)
+        found = self.model(image)[0][:, columns][..., brain]
+        taus = tuple(sorted(self.config["taus"]))
+        return Answer(found.permute(2, 1, 0).sort(-1).values, None, taus), brain
+
+
+def _in_tiles(trunk: Trunk, folded: Tensor, around: Tensor, edge: int) -> Tensor:
+    """Return the trunk's hidden layer computed tile by tile, each with the surroundings that it can see."""
+    size = tuple(folded.shape[2:])
+    reach = Trunk.REACH
+    result = folded.new_zeros((trunk.width, *size))
+    for corner in torch.cartesian_prod(*(torch.arange(0, n, edge) for n in size)).tolist():
+        low = [max(0, c - reach) for c in corner]
+        high = [min(n, c + edge + reach) for c, n in zip(corner, size, strict=True)]
+        window = (slice(None), slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))
+        hidden = trunk.hidden(folded[window], around[window])[0]
+        inner = [slice(c - a, min(c + edge, n) - a) for c, a, n in zip(corner, low, size, strict=True)]
+        target = [slice(c, min(c + edge, n)) for c, n in zip(corner, size, strict=True)]
+        result[(slice(None), *target)] = hidden[(slice(None), *inner)]
+    return result

@@ -1,0 +1,108 @@
+"""The answer to ``mriuq_predict``: missing contrasts with intervals, checks of the given ones, and descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mriuq_cli.api import Case, Check, Context, Estimate, InputError, Prediction
+from mriuq_qrunet.contrasts import CONTRASTS, DISPLAY
+from mriuq_qrunet.describe import describe
+from mriuq_qrunet.exam import MULTIPLE, Exam, prepare, restore
+from mriuq_qrunet.infer import Answer, Inference
+from mriuq_qrunet.inputs import Corner
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+_LEVEL = 0.9
+_CHECKED = 64
+"""Edge in voxels of the central cube in which given contrasts are predicted from each other."""
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: Context) -> Prediction:
+    """Predict every contrast that the case lacks, in z units of that contrast over the brain.
+
+    Raises
+    ------
+    InputError
+        If nothing is missing or nothing is given.
+    """
+    given = tuple(name for name in CONTRASTS if name in case.volumes)
+    missing = tuple(name for name in CONTRASTS if name not in case.volumes)
+    if not given or not missing:
+        state = "nothing is given" if not given else "nothing is missing"
+        raise InputError(f"{state}: {', '.join(CONTRASTS)}", where=case.id)
+    context.progress(0.0, "prepare")
+    exam = prepare(case)
+    inference = Inference(model, context.config, exam, context.device, context.tile)
+    whole: Corner = exam.brain.shape  # type: ignore[assignment]
+    context.progress(0.2, "network")
+    answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
+    estimates = dict(zip(missing, _estimates(answer, mask, exam, case), strict=True))
+    context.progress(0.7, "checks")
+    corner, shape = ((0, 0, 0), whole) if options.get("outliers") or not inference.free else _centre(exam)
+    checks = _checks(inference, given, corner, shape, exam, case)
+    return Prediction(
+        estimates=estimates,
+        available=given,
+        checks=checks,
+        descriptors=describe(case, exam),
+        facts={"BrainVoxels": int(exam.brain.sum()), "Taus": list(answer.taus)},
+    )
+
+
+def _checks(
+    inference: Inference, given: Sequence[str], corner: Corner, shape: Corner, exam: Exam, case: Case
+) -> dict[str, Check]:
+    """Predict each given contrast from the other given ones, inside a box."""
+    checks = {}
+    for name in given if len(given) > 1 else ():
+        others = tuple(other for other in given if other != name)
+        answer, mask = inference.ask(others, (name,), corner, shape)
+        channel = CONTRASTS.index(name)
+        placed = np.zeros(exam.brain.shape, bool)
+        cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
+        placed[cube] = mask.cpu().numpy()
+        estimate = next(_estimates(answer, torch.from_numpy(placed), exam, case, own=exam.own[channel]))
+        observed = restore(exam.z[channel], exam, case).astype(np.float32)
+        checks[name] = Check(estimate, observed, others)
+    return checks
+
+
+def _estimates(
+    answer: Answer, mask: Tensor, exam: Exam, case: Case, own: NDArray[np.bool_] | None = None
+) -> Any:
+    """Yield an estimate for each target; ``own`` limits where it speaks."""
+    inside = mask.cpu().numpy()
+    speaks = inside if own is None else inside & own
+    native = restore(speaks, exam, case).astype(bool)
+    lower, value, upper = _bounds(answer.taus)
+
+    def image(values: Tensor) -> NDArray[np.float32]:
+        full = np.zeros(inside.shape, np.float32)
+        full[inside] = values.cpu().numpy()
+        return np.where(native, restore(full, exam, case), np.float32(0)).astype(np.float32, copy=False)
+
+    for target in range(answer.quantiles.shape[1]):
+        low, mid, high = (image(answer.quantiles[:, target, i]) for i in (lower, value, upper))
+        mean = None if answer.mean is None else image(answer.mean[:, target])
+        level = answer.taus[upper] - answer.taus[lower]
+        yield Estimate(mid, low, high, native, round(level, 6), "z", "median", mean, DISPLAY)
+
+
+def _bounds(taus: tuple[float, ...]) -> tuple[int, int, int]:
+    """Return the positions of the outermost quantiles and of the median."""
+    return 0, taus.index(0.5), len(taus) - 1
+
+
+def _centre(exam: Exam) -> tuple[Corner, Corner]:
+    """Return a cube about the middle of the brain box, cut on multiples of 8 voxels."""
+    corner, shape = [], []
+    for size in exam.brain.shape:
+        edge = min(_CHECKED, size)
+        corner.append((size - edge) // 2 // MULTIPLE * MULTIPLE)
+        shape.append(edge)
+    return (corner[0], corner[1], corner[2]), (shape[0], shape[1], shape[2])
