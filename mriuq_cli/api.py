@@ -16,8 +16,10 @@ _HOMES = {
     "mriuq_cli.hooks.context": ("Context",),
     "mriuq_cli.hooks.roles": ("Baseline", "Cases", "Metric", "Predictor", "Stage"),
     "mriuq_cli.data.geometry": ("Geometry", "from_ras", "ras_geometry", "to_ras"),
+    "mriuq_cli.data.nifti": ("read_volume",),
     "mriuq_cli.data.volume": ("Volume",),
     "mriuq_cli.data.case": ("Case",),
+    "mriuq_cli.present.figures": ("Panel", "comparison"),
     "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

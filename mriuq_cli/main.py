@@ -6,6 +6,7 @@ shell completion need beyond that is written here or read from the metadata of d
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -39,8 +40,27 @@ class Terminated(BaseException):
     """Raised in the main thread by SIGTERM, so that temporary files are removed on the way out."""
 
 
+class NobodyReads(Exception):
+    """Raised when what reads our stdout has gone."""
+
+
 class LightGroup(TyperGroup):
-    """A group that is parsed without importing pydantic."""
+    """A group that is parsed without importing pydantic, and shows its help on stderr where a word is wanting."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words; no words at all are a usage error that the help answers."""
+        if not args and not ctx.resilient_parsing:
+            with contextlib.redirect_stdout(sys.stderr):
+                print(ctx.get_help())
+            raise typer.Exit(ExitCode.USAGE)
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; Typer would turn a broken pipe into exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise NobodyReads from error
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters, with False for the None that Typer gives flags of its own (``--help``).
@@ -72,7 +92,7 @@ class VerbGroup(LightGroup):
         if name is None or stub is None:
             return name, stub, rest
         if name in METHOD_VERBS:
-            return name, MethodGroup(name=name, help=_about(name), no_args_is_help=True, verb=name), rest
+            return name, MethodGroup(name=name, help=_about(name), verb=name), rest
         return name, _verb_command(name), rest
 
 
@@ -156,7 +176,6 @@ def build() -> Any:
     app = typer.Typer(
         name="mriuq",
         cls=VerbGroup,
-        no_args_is_help=True,
         help="Predict from MR images, and say how far to trust each voxel.",
         epilog="Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 usage, 3 input, 4 method, "
         "5 weights or calibration, 6 output or machine, 7 some cases failed.",
@@ -216,7 +235,7 @@ def _exit_code(error: BaseException, debug: bool) -> int:
     if isinstance(error, Terminated):
         note("terminated")
         return ExitCode.TERMINATED
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, NobodyReads | BrokenPipeError):
         # Nobody reads stdout any more; without this the interpreter complains when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.MACHINE
@@ -224,12 +243,9 @@ def _exit_code(error: BaseException, debug: bool) -> int:
 
 
 def _usage(error: typer.TyperException) -> int:
-    from mriuq_cli.present.console import note, print_error
+    from mriuq_cli.present.console import print_error
 
     context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        note(error.message)
-        return ExitCode.USAGE
     hint = f"\nTry: {context.command_path} --help" if context else ""
     print_error(f"{error.format_message()}{hint}")
     return ExitCode.USAGE

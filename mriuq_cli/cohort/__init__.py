@@ -1,0 +1,1 @@
+"""Many cases: plans, receipts, and one case from its files to its outputs."""

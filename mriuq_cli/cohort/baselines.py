@@ -56,8 +56,6 @@ def standard_scores(case: Case, name: str) -> Array:
 CORE: Mapping[str, Baseline] = {"zero": predict_zero, "copy": copy_best}
 
 
-def fit_all(
-    baselines: Mapping[str, Baseline], cases: Iterable[Case], situation: Situation
-) -> dict[str, Predictor]:
+def fit_all(baselines: Mapping[str, Baseline], cases: Iterable[Case], situation: Situation) -> dict[str, Predictor]:
     """Fit every baseline for one situation; ``cases`` is gone through once for each."""
     return {name: fit(cases, situation.available, situation.targets) for name, fit in baselines.items()}

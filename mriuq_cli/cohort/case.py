@@ -42,7 +42,8 @@ _SMALLER_TILES = (192, 128, 96, 64)
 class Bench:
     """What every case of a run is worked on with.
 
-    ``scale`` is that of ``--scale-like``, or None; ``writers`` are the threads that compress and write images.
+    ``scale`` is that of ``--scale-like``, or None; ``writers`` are the threads that compress and write images;
+    ``warnings`` hold for every case; ``setup`` is how many seconds all of this took to get ready.
     """
 
     plan: Plan
@@ -53,6 +54,8 @@ class Bench:
     writers: Executor
     context: Context
     versions: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    setup: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def complete_case(case: Case, planned: PlannedCase, base: Mapping[str, Any], ben
         prediction, tile = _predict(bench, case, context)
     with clock.step("calibrate"):
         answer = settle(prediction, case, planned.targets, bench.calibration, outliers=bool(planned.checks))
+    answer = replace(answer, warnings=(*answer.warnings, *bench.warnings))
     if bench.plan.request.refuse_unfamiliar:
         refuse_unfamiliar(answer, planned.ref.id)
     del prediction
@@ -159,7 +163,7 @@ def _write(
                     else describe_target(group, answer, case, planned, bench.plan, bench.plugin, scales[group])
                 )
                 write_json(parts["sidecar"], facts)
-        run = receipts.Run(clock.seconds, peak_memory(), bench.versions)
+        run = receipts.Run({"setup": bench.setup, **clock.seconds}, peak_memory(), bench.versions)
         for parts in files.values():
             outputs = [path for part, path in parts.items() if part != "receipt"]
             receipts.write_receipt(parts["receipt"], base, outputs, files, run)

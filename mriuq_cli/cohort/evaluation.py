@@ -108,7 +108,7 @@ def _fitted(
     """Fit the baselines of each thorough situation on the cases of the cohort that the weights have learnt from."""
     if not settings.baselines:
         return {}
-    seen = [i for i in range(len(store)) if fold.weights and seen_by(fold.weights.meta, store.fingerprints(i))]
+    seen = [i for i in store.known if fold.weights and seen_by(fold.weights.meta, store.fingerprints(i))]
     known = dict(CORE)
     if plugin.has("mriuq_baselines"):
         known |= plugin.call("mriuq_baselines", config=fold.config)

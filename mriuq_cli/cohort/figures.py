@@ -73,9 +73,7 @@ def subject_figures(
             pair = Stretch(known.lower, known.upper)
         factors = [pair] * len(records)
     constant = _others_flat(records, level, rule)
-    return [
-        _figures(i, records, factors[i], constant[i] if constant else None, level) for i in range(len(records))
-    ]
+    return [_figures(i, records, factors[i], constant[i] if constant else None, level) for i in range(len(records))]
 
 
 def _others_flat(records: Sequence[Record], level: float, rule: Rule) -> list[Stretch] | None:

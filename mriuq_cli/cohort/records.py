@@ -109,7 +109,15 @@ def true_image(case: Case, target: str, unit: str) -> Array:
 
 
 def make_record(
-    index: int, case: Case, situation: Situation, target: str, estimate: Estimate, truth: Truth, *, draw: int, half: float = 1.0
+    index: int,
+    case: Case,
+    situation: Situation,
+    target: str,
+    estimate: Estimate,
+    truth: Truth,
+    *,
+    draw: int,
+    half: float = 1.0,
 ) -> Record:
     """Condense an estimate.
 

@@ -72,7 +72,7 @@ def run_plan(plan: Plan, plugin: Plugin, emit: Emit, progress: Progress) -> None
         for number, case in enumerate(todo):
             following = todo[number + 1 : number + 2]
             ready, upcoming = upcoming, (reader.submit(_read, following[0], plan) if following else upcoming)
-            outcome = _attempt(case, ready, bench, _part(progress, number, len(todo)), alone=len(plan.cases) == 1)
+            outcome = _attempt(case, ready, bench, _part(progress, number, len(todo)))
             del ready
             emit(outcome)
             if outcome.error is not None:
@@ -141,8 +141,18 @@ def _bench(plan: Plan, plugin: Plugin, writers: ThreadPoolExecutor) -> Bench:
         seed=plan.request.seed,
     )
     scale = _scale(plan.request.scale_like) if plan.request.scale_like else None
-    logging.getLogger("mriuq").debug("torch and weights ready after %.2f s", time.perf_counter() - start)
-    return Bench(plan, plugin, model, calibration, scale, writers, context, _versions(plugin))
+    return Bench(
+        plan,
+        plugin,
+        model,
+        calibration,
+        scale,
+        writers,
+        context,
+        _versions(plugin),
+        warnings=_doubts(plan, calibration),
+        setup=time.perf_counter() - start,
+    )
 
 
 def _calibration(plan: Plan) -> Calibration | None:
@@ -156,6 +166,15 @@ def _calibration(plan: Plan) -> Calibration | None:
             f"a calibration of the method {calibration.method}, not of {plan.method}", where=plan.calibration
         )
     return calibration
+
+
+def _doubts(plan: Plan, calibration: Calibration | None) -> tuple[str, ...]:
+    """Return what speaks against the calibration; one from folds names their weights, not those that ship."""
+    if calibration is None or plan.weights is None or calibration.cross_fitted:
+        return ()
+    if plan.weights.sha256 in calibration.weights_sha256:
+        return ()
+    return ("the calibration was made with other weights: how often these intervals hold is not known",)
 
 
 def _scale(path: Path) -> tuple[float, float]:
@@ -188,8 +207,8 @@ def _part(progress: Progress, number: int, count: int) -> Progress:
     return report
 
 
-def _attempt(case: PlannedCase, ready: Future[_Ready], bench: Bench, progress: Progress, *, alone: bool) -> Outcome:
-    """Complete one case; an error becomes an outcome unless it is a defect in the only case."""
+def _attempt(case: PlannedCase, ready: Future[_Ready], bench: Bench, progress: Progress) -> Outcome:
+    """Complete one case; an error becomes an outcome."""
     from dataclasses import replace
 
     from mriuq_cli.cohort.case import Clock, complete_case
@@ -209,8 +228,6 @@ def _attempt(case: PlannedCase, ready: Future[_Ready], bench: Bench, progress: P
     except MemoryError:
         return Outcome(case, "failed", error=MachineError("memory ran out", where=case.ref.id))
     except Exception as error:
-        if alone:
-            raise
         logging.getLogger("mriuq").debug("%s", case.ref.id, exc_info=True)
         return Outcome(case, "failed", error=_defect(error, case))
 
@@ -219,7 +236,10 @@ def _defect(error: Exception, case: PlannedCase) -> MriuqError:
     """Word an error that nobody foresaw; the plugin's, where the hook manager has noted that."""
     notes = [note for note in getattr(error, "__notes__", ()) if note.startswith("raised by method")]
     kind = MethodError if notes else MriuqError
-    return kind(", ".join([f"{type(error).__name__}: {error}", *notes]), where=case.ref.id)
+    words = ", ".join([f"{type(error).__name__}: {error}".rstrip(": "), *notes])
+    worded = kind(words, where=case.ref.id, hint="Run it alone with --debug for the trace.")
+    worded.__cause__ = error
+    return worded
 
 
 def _present(case: PlannedCase) -> dict[str, dict[str, Path]]:

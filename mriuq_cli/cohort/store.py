@@ -43,6 +43,11 @@ class CaseStore:
             self._packed[index] = _pack(self._reader(self._refs[index]))
         return _unpack(self._packed[index])
 
+    @property
+    def known(self) -> tuple[int, ...]:
+        """Positions of the cases that have been read."""
+        return tuple(sorted(self._packed))
+
     def fingerprints(self, index: int) -> frozenset[str]:
         """Return what a case is recognised by."""
         if index not in self._packed:

@@ -96,14 +96,15 @@ def opened(path: Path) -> Iterator[Stream]:
     InputError
         If the file is missing, unreadable, empty or damaged.
     """
-    from isal import igzip
+    from isal import igzip, igzip_lib
 
     unpack: Any = igzip.IGzipFile
+    bad_deflate: Any = igzip_lib.IsalError
     try:
+        if not stat.S_ISREG(mode := os.stat(path).st_mode):  # opening a pipe would wait for a writer
+            raise InputError(_WORDS[errno.EISDIR] if stat.S_ISDIR(mode) else "is not a regular file", where=path)
         with open(path, "rb") as raw:
             status = os.fstat(raw.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError("is not a regular file", where=path)
             if status.st_size == 0:
                 raise InputError("the file is empty", where=path, hint=COPY_AGAIN)
             compressed = raw.read(2) == GZIP_MAGIC
@@ -118,7 +119,7 @@ def opened(path: Path) -> Iterator[Stream]:
     except OSError as error:
         words = _WORDS.get(error.errno or 0) or f"cannot be read ({error.strerror or _damage(error)})"
         raise InputError(words, where=path, hint=None if error.errno else COPY_AGAIN) from error
-    except zlib.error as error:  # isal_zlib.error is this very class
+    except (zlib.error, bad_deflate) as error:
         raise InputError("the compressed data are damaged", where=path, hint=COPY_AGAIN) from error
 
 

@@ -77,7 +77,7 @@ class CaseRef:
     volumes: Mapping[str, VolumeRef]
     labels: VolumeRef | None = None
     mask: VolumeRef | None = None
-    subfolder: PurePath = PurePath()
+    subfolder: PurePath = field(default_factory=PurePath)
     problem: MriuqError | None = None
 
     @property

@@ -108,11 +108,7 @@ def parse_nifti(path: Path, start: bytes) -> Header:
     fields = header.structarr
     magic = bytes(fields["magic"].tobytes())[:3]
     if magic != (b"n+1", b"n+2")[version - 1]:
-        raise InputError(
-            "is half of a two-file image (.hdr/.img) or ANALYZE, which does not tell left from right",
-            where=path,
-            hint="Convert it to one file, for example with: nib-convert image.hdr image.nii.gz",
-        )
+        raise two_files(path)
     shape = _shape(path, fields["dim"])
     geometry, warnings = _geometry(path, header, version, shape)
     slope, inter = _scaling(path, float(fields["scl_slope"]), float(fields["scl_inter"]))
@@ -120,6 +116,15 @@ def parse_nifti(path: Path, start: bytes) -> Header:
         shape, _dtype(path, int(fields["datatype"]), order), geometry,
         _offset(path, float(fields["vox_offset"]), length + 4), slope, inter, warnings=warnings,
     )  # fmt: skip
+
+
+def two_files(path: Path) -> InputError:
+    """Word the refusal of .hdr/.img."""
+    return InputError(
+        "is half of a two-file image (.hdr/.img) or ANALYZE, which does not tell left from right",
+        where=path,
+        hint="Convert it to one file, for example with: nib-convert image.hdr image.nii.gz",
+    )
 
 
 def _shape(path: Path, dim: NDArray[Any]) -> tuple[int, ...]:

@@ -43,7 +43,8 @@ def parse_mgh(path: Path, start: bytes) -> Header:
         raise InputError(f"voxels are of type {code}; integers and real numbers are read", where=path)
     oriented = int(np.frombuffer(start[28:30], ">i2")[0]) == 1
     parse: Any = MGHHeader
-    affine = np.asarray(parse(start[:_OFFSET], check=False).get_affine(), dtype=np.float64)
+    with np.errstate(all="ignore"):  # wild numbers end in a matrix that is refused below
+        affine = np.asarray(parse(start[:_OFFSET], check=False).get_affine(), dtype=np.float64)
     if not usable(affine):
         raise InputError("the header holds no usable affine", where=path)
     shape = tuple(dims[:3] if dims[3] == 1 else dims)

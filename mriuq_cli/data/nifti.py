@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mriuq_cli.data.atomic import atomic_file
 from mriuq_cli.data.bounded import Stream, check_announced, check_memory, head, opened
 from mriuq_cli.data.geometry import Forms, Geometry, shape_text
-from mriuq_cli.data.header import HEAD, Header, is_nifti, parse_nifti
+from mriuq_cli.data.header import HEAD, Header, is_nifti, parse_nifti, two_files
 from mriuq_cli.data.volume import Volume
 from mriuq_cli.errors import InputError
 
@@ -44,6 +44,8 @@ def read_header(path: Path) -> Header:
 
     path = Path(path)
     start, compressed, file_size = head(path, HEAD)
+    if path.suffix.lower() in (".hdr", ".img"):
+        raise two_files(path)
     if is_nifti(start):
         header = parse_nifti(path, start)
     elif path.name.lower().endswith(mgh.SUFFIXES):

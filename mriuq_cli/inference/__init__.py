@@ -1,0 +1,1 @@
+"""What predicting needs of the machine: device, weights, memory."""

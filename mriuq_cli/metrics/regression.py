@@ -1,4 +1,4 @@
-"""What intervals are worth: does a width say how wrong the value is?
+"""What intervals are worth, and whether a width says how wrong the value is.
 
 All arrays are one-dimensional, one entry a voxel. Orders are taken with ties in random order (fixed seed), so that a
 width that does not vary orders like chance.
@@ -43,9 +43,7 @@ def ause(error: Values, uncertainty: Values, steps: int = 200) -> float:
 
 def spearman(a: Values, b: Values) -> float:
     """Return the rank correlation; NaN if one of the two does not vary."""
-    from scipy.stats import rankdata
-
-    first, second = rankdata(a), rankdata(b)
+    first, second = _ranks(a), _ranks(b)
     if first.size < 2 or first.min() == first.max() or second.min() == second.max():
         return float("nan")
     return float(np.corrcoef(first, second)[0, 1])
@@ -59,13 +57,11 @@ def coverage_by_width(lower: Values, upper: Values, truth: Values, parts: int = 
 
 def auroc(score: Values, label: NDArray[np.bool_]) -> float:
     """Return the chance that a labelled voxel scores above an unlabelled one; NaN without both kinds."""
-    from scipy.stats import rankdata
-
     label = np.asarray(label, dtype=bool)
     n, m = int(label.sum()), int((~label).sum())
     if not n or not m:
         return float("nan")
-    return float((rankdata(score)[label].sum() - n * (n + 1) / 2) / (n * m))
+    return float((_ranks(score)[label].sum() - n * (n + 1) / 2) / (n * m))
 
 
 def exceedance(value: Values, lower: Values, upper: Values, truth: Values) -> Values:
@@ -75,6 +71,18 @@ def exceedance(value: Values, lower: Values, upper: Values, truth: Values) -> Va
     distance = np.abs(truth - value)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(distance == 0, 0.0, distance / half)
+
+
+def _ranks(values: Values) -> NDArray[np.float64]:
+    """Return ranks from 1, ties with their mean (scipy.stats would take longer to import than to use)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    new = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    starts = np.flatnonzero(new)
+    ends = np.append(starts[1:], values.size)
+    ranks = np.empty(values.size)
+    ranks[order] = np.repeat((starts + 1 + ends) / 2, ends - starts)
+    return ranks
 
 
 def _order(values: Values) -> NDArray[np.int64]:

@@ -44,7 +44,7 @@ def smooth_field(shape: tuple[int, ...], spacing: float, rng: np.random.Generato
 
     Plain sums in a fixed order, so the same seed gives the same bits whatever the number of threads.
     """
-    field = rng.standard_normal([int(np.ceil(n / spacing)) + 4 for n in shape], dtype=np.float32)
+    field: Array = rng.standard_normal([int(np.ceil(n / spacing)) + 4 for n in shape], dtype=np.float32)
     for axis, size in enumerate(shape):
         place = np.arange(size) / spacing
         first = place.astype(np.intp)
@@ -52,8 +52,13 @@ def smooth_field(shape: tuple[int, ...], spacing: float, rng: np.random.Generato
         weights = ((1 - u) ** 3 / 6, (3 * u**3 - 6 * u**2 + 4) / 6, (-3 * u**3 + 3 * u**2 + 3 * u + 1) / 6, u**3 / 6)
         wide = [1] * len(shape)
         wide[axis] = size
-        field = np.sum([np.take(field, first + m, axis) * w.reshape(wide) for m, w in enumerate(weights)], axis=0)
-    return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
+        smoothed = np.asarray(np.take(field, first, axis) * weights[0].reshape(wide), dtype=np.float32)
+        for m in (1, 2, 3):
+            smoothed += np.take(field, first + m, axis) * weights[m].reshape(wide)
+        field = smoothed
+    field -= field.mean()
+    field /= field.std()
+    return field
 
 
 def box_shape() -> tuple[int, int, int]:
@@ -76,9 +81,15 @@ def build_anatomy(rng: np.random.Generator) -> Anatomy:
     places = _places(affine, maps["brain"], scale, rng)
     from scipy import ndimage
 
-    warped = {name: ndimage.map_coordinates(image, places, order=1) for name, image in maps.items()}
-    brain = warped["brain"] > 0.5
-    grey, white, csf = _sharpen(warped["grey"], warped["white"], brain, atrophy, rng)
+    brain = ndimage.map_coordinates(maps["brain"], places, order=1) > 0.5
+    within = places[:, brain]
+
+    def warp(name: str) -> Array:
+        whole = np.zeros(brain.shape, dtype=np.float32)
+        whole[brain] = ndimage.map_coordinates(maps[name], within, order=1)
+        return whole
+
+    grey, white, csf = _sharpen(warp("grey"), warp("white"), brain, atrophy, rng)
     blood = _vessels(csf, brain, rng)
     rest = 1 - blood
     return Anatomy(
@@ -87,7 +98,7 @@ def build_anatomy(rng: np.random.Generator) -> Anatomy:
         white=white * rest,
         csf=csf * rest,
         blood=blood,
-        detail=np.clip(warped["detail"], -0.2, 0.2),
+        detail=np.clip(warp("detail"), -0.2, 0.2),
         parameters={"scale": round(scale, 4), "atrophy": round(atrophy, 4), "brain_voxels": int(brain.sum())},
     )
 

@@ -186,17 +186,15 @@ def _pure(name: str, tissue: Tissue, sequence: Sequence, variation: _Variation, 
 
 
 def _scan(pure: Array, inside: NDArray[np.bool_], sequence: Sequence, rng: np.random.Generator) -> Array:
-    """Blur, shading, Rician noise and gain of a scanner; whole numbers, at least 1 in the brain, 0 outside."""
+    """Shading, Rician noise, blur and gain of a scanner; whole numbers, at least 1 in the brain, 0 outside."""
     from scipy import ndimage
 
+    shading = np.exp(0.06 * smooth_field(inside.shape, 60, rng)[inside])
     image = np.zeros(inside.shape, dtype=np.float32)
-    image[inside] = pure
+    image[inside] = signal.rician(pure * shading, 0.07 * float(pure.mean()), rng)
     # Blur over the brain alone, or its border would darken as if there were no fluid and no skull around it.
     weight = ndimage.gaussian_filter(inside.astype(np.float32), sequence.blur)
     image = ndimage.gaussian_filter(image, sequence.blur) / np.maximum(weight, 1e-3)
-    image *= np.exp(0.06 * smooth_field(image.shape, 60, rng))
-    image = signal.rician(image, 0.035 * float(pure.mean()), rng)
-    image = ndimage.gaussian_filter(image, 0.45)
     scaled = np.rint(image * (sequence.mean / image[inside].mean()))
     return np.where(inside, np.clip(scaled, 1, 32767), 0).astype(np.float32)
 

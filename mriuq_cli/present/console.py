@@ -94,6 +94,7 @@ def progress(what: str) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
 
     look = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[word]}"), TimeElapsedColumn())
-    with Bars(*look, console=stderr_console(), transient=True) as bars:
+    # Left to itself, rich would send what is printed on stdout to this console: results would end up on stderr.
+    with Bars(*look, console=stderr_console(), transient=True, redirect_stdout=False) as bars:
         task = bars.add_task(what, total=1.0, word="")
         yield lambda done, word: bars.update(task, completed=done, word=word)

@@ -1,4 +1,4 @@
-"""The conformance suite: does a method keep the contract?
+"""The conformance suite, which tells whether a method keeps the contract.
 
 ``mriuq plugins check NAME`` runs it; a plugin's own tests can too::
 

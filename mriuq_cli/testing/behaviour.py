@@ -26,7 +26,7 @@ IMAGES = ("value", "lower", "upper")
 
 
 def own_grid(bench: Bench) -> str:
-    """Estimates are float32 images of known targets on the case's own grid."""
+    """Require float32 images of known targets on the case's own grid."""
     import numpy as np
 
     shape = bench.case.geometry.shape
@@ -47,7 +47,7 @@ def own_grid(bench: Bench) -> str:
 
 
 def ordered_bounds(bench: Bench) -> str:
-    """Inside the mask lower <= value <= upper and all is finite; outside all is zero."""
+    """Require lower <= value <= upper, all finite, inside the mask and zeros outside."""
     import numpy as np
 
     for target, estimate in bench.answer.estimates.items():
@@ -64,7 +64,7 @@ def ordered_bounds(bench: Bench) -> str:
 
 
 def inputs_untouched(bench: Bench) -> str:
-    """Predicting does not change the images it is given."""
+    """Require that predicting does not change the images it is given."""
     import numpy as np
 
     before = {name: volume.data.copy() for name, volume in bench.case.volumes.items()}
@@ -75,13 +75,13 @@ def inputs_untouched(bench: Bench) -> str:
 
 
 def deterministic(bench: Bench) -> str:
-    """The same seed gives the same voxels."""
+    """Require that the same seed gives the same voxels."""
     _require_same(bench.answer, bench.predict(bench.case), tolerance=0)
     return "equal to the bit"
 
 
 def empty_space(bench: Bench) -> str:
-    """Empty space around the head does not change what is said of a voxel."""
+    """Require that empty space around the head does not change what is said of a voxel."""
     before, after = (3, 5, 2), (6, 1, 7)
     answer = _or_not_applicable(bench, padded(bench.case, before, after))
     inner = tuple(slice(b, b + n) for b, n in zip(before, bench.case.geometry.shape, strict=True))
@@ -90,13 +90,13 @@ def empty_space(bench: Bench) -> str:
 
 
 def tiles(bench: Bench) -> str:
-    """Tiles give what the whole field of view gives."""
+    """Require that tiles give what the whole field of view gives."""
     worst = _require_same(bench.answer, _or_not_applicable(bench, bench.case, tile=TILE))
     return f"tiles of {TILE}: largest difference {worst:.1e} SD"
 
 
 def orientation(bench: Bench) -> str:
-    """However the axes are stored, the same place of the body gets the same answer."""
+    """Require that a place of the body gets the same answer however the axes are stored."""
     worst = 0.0
     for order, flips in ORIENTATIONS:
         case = reoriented(bench.case, order, flips)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from mriuq_cli.errors import WeightsError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.options import default_values
 from mriuq_cli.testing.check import NotApplicable
+from mriuq_cli.testing.phantom import SHAPE, phantom_case
 
 if TYPE_CHECKING:
     from mriuq_cli.data.case import Case
@@ -38,43 +40,46 @@ class Bench:
     def config(self) -> Mapping[str, Any]:
         """The configuration of the shipped weights, or of the default preset."""
         method = self.plugin.method
-        if method.weights is not None:
-            return self._weights.config
-        return method.presets.get(method.default_preset, {})
+        return self._weights.config if self._weights else method.presets.get(method.default_preset, {})
 
     @cached_property
-    def _weights(self) -> WeightsFolder:
+    def _weights(self) -> WeightsFolder | None:
+        """The default weights; None where none ship or they are not sound, which a check of its own says."""
         from mriuq_cli.inference.weights import find_weights
 
-        return find_weights(self.plugin, None)
+        try:
+            return find_weights(self.plugin, None)
+        except WeightsError:
+            return None
 
     @cached_property
     def model(self) -> Any:
-        """The network with the shipped weights, or with fresh ones from a fixed seed where none ship."""
+        """The network with the shipped weights, or with fresh ones from a fixed seed."""
         import torch
 
-        if self.plugin.method.weights is not None:
+        if self._weights:
             from mriuq_cli.inference.weights import load_model
 
             return load_model(self.plugin, self._weights, "cpu")
         torch.manual_seed(0)
         return self.plugin.call("mriuq_model", config=self.config).eval().requires_grad_(False)
 
-    def exam_number(self, seed: int) -> Case:
+    def exam_number(self, seed: int, shape: tuple[int, int, int] = SHAPE) -> Case:
         """Return an exam with all inputs and all targets that are not inputs (as truth)."""
-        from mriuq_cli.testing.phantom import phantom_case
-
         method = self.plugin.method
         names = [role.name for role in method.inputs]
         names += [role.name for role in method.targets if role.name not in names]
-        return phantom_case(names, seed).hiding(names[len(method.inputs) :])
+        return phantom_case(names, seed, shape).hiding(names[len(method.inputs) :])
 
     @cached_property
     def case(self) -> Case:
         """The exam that predictions are made of: one contrast is missing where the method is ``partial``."""
-        whole = self.exam or self.exam_number(0)
+        return self.hidden(self.exam or self.exam_number(0))
+
+    def hidden(self, exam: Case) -> Case:
+        """Return an exam as the method gets it: without its last input where the method is ``partial``."""
         method = self.plugin.method
-        return whole.hiding([method.inputs[-1].name]) if method.partial else whole
+        return exam.hiding([method.inputs[-1].name]) if method.partial else exam
 
     def predict(self, case: Case, *, tile: int | None = None, seed: int = 0) -> Prediction:
         """Ask the method for a prediction with the default options, on one CPU thread.

@@ -22,7 +22,7 @@ _PROBE = "import sys, importlib; importlib.import_module(sys.argv[1]); print(*se
 
 
 def light_import(bench: Bench) -> str:
-    """Importing the entry module imports no heavy package (so that help is quick)."""
+    """Require that importing the entry module imports no heavy package, so that help is quick."""
     module = bench.plugin.module
     name = module.__name__ if isinstance(module, ModuleType) else type(module).__module__
     run = subprocess.run(
@@ -41,7 +41,7 @@ def light_import(bench: Bench) -> str:
 
 
 def method_data(bench: Bench) -> str:
-    """What ``mriuq_method`` returns is complete and consistent."""
+    """Require that what ``mriuq_method`` returns is complete and consistent."""
     method = bench.plugin.method
     problems = list(method_problems(method))
     require(not problems, "; ".join(problems))
@@ -72,7 +72,7 @@ def method_problems(method: Method) -> Iterator[str]:
 
 
 def options(bench: Bench) -> str:
-    """The options are valid for every verb and clash with no contrast."""
+    """Require that the options are valid for every verb and clash with no contrast."""
     names = {word for role in bench.plugin.method.inputs for word in (role.name, *role.aliases)}
     count = 0
     for verb in VERBS:
@@ -84,7 +84,7 @@ def options(bench: Bench) -> str:
 
 
 def weights(bench: Bench) -> str:
-    """Every set of weights that ships has the stated hash and fills its network."""
+    """Require that every set of weights that ships has the stated hash and fills its network."""
     from mriuq_cli.inference.weights import find_weights, load_model
 
     folder = bench.plugin.method.weights
@@ -101,7 +101,7 @@ def weights(bench: Bench) -> str:
 
 
 def card(bench: Bench) -> str:
-    """The method card is there and says something."""
+    """Require that the method card is there and says something."""
     path = bench.plugin.method.card
     if path is None:
         raise NotApplicable("no method card ships")

@@ -25,7 +25,7 @@ _MOST_REASONS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """Descriptor values of reference subjects: ``names`` of the columns, ``rows`` ``(n, d)`` float64, NaN if unknown."""
+    """Descriptors of reference subjects: ``names`` of the columns, ``rows`` ``(n, d)`` float64, NaN if unknown."""
 
     names: tuple[str, ...]
     rows: NDArray[np.float64]
@@ -134,17 +134,16 @@ def judge(descriptors: Sequence[Descriptor], reference: Reference) -> Familiarit
 
 def exact_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Return the Clopper-Pearson interval of a share of which ``k`` of ``n`` were seen."""
-    from scipy.stats import beta
-
     tail = (1 - level) / 2
-    low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
-    high = 1.0 if k == n else float(beta.ppf(1 - tail, k + 1, n - k))
-    return low, high
+    if k in (0, n):  # closed form, which spares predict an import
+        reach = 1 - tail ** (1 / n)
+        return (0.0, reach) if k == 0 else (1 - reach, 1.0)
+    from scipy.special import betaincinv
+
+    return float(betaincinv(k, n - k + 1, tail)), float(betaincinv(k + 1, n - k, 1 - tail))
 
 
-def _scores(
-    values: NDArray[np.float64], rows: NDArray[np.float64], known: Sequence[Descriptor]
-) -> NDArray[np.float64]:
+def _scores(values: NDArray[np.float64], rows: NDArray[np.float64], known: Sequence[Descriptor]) -> NDArray[np.float64]:
     """Return standard scores ``(d,)``: 0 on a side that is not unusual, NaN where the value is."""
     floors = np.array([max(d.floor, 1e-12) for d in known])
     # A column that no reference subject has says nothing: its mean is taken to be the value itself.
@@ -164,9 +163,7 @@ def _distance(scores: NDArray[np.float64]) -> float:
     return float((np.abs(scores).max() + np.sqrt(np.mean(scores**2))) / 2)
 
 
-def _reasons(
-    scores: NDArray[np.float64], largest: NDArray[np.float64], known: Sequence[Descriptor]
-) -> tuple[str, ...]:
+def _reasons(scores: NDArray[np.float64], largest: NDArray[np.float64], known: Sequence[Descriptor]) -> tuple[str, ...]:
     """Name the descriptors beyond every reference subject, most extreme first; at least the most extreme one."""
     sizes = np.where(np.isfinite(scores), np.abs(scores), np.inf)
     order = np.argsort(-sizes, kind="stable")

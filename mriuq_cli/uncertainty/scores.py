@@ -89,9 +89,7 @@ def solve_curve(curve: Curve, share: float) -> float | None:
     return float(np.exp(_LOG_STRETCHES[k - 1] + part * (_LOG_STRETCHES[k] - _LOG_STRETCHES[k - 1])))
 
 
-def score_voxels(
-    value: NDArray[Any], lower: NDArray[Any], upper: NDArray[Any], truth: NDArray[Any]
-) -> Scores:
+def score_voxels(value: NDArray[Any], lower: NDArray[Any], upper: NDArray[Any], truth: NDArray[Any]) -> Scores:
     """Condense the voxels of one subject.
 
     A side of width 0 cannot be stretched: a truth beyond it is missed at every stretch.

@@ -1,4 +1,4 @@
-"""``mriuq plugins``: which methods are installed, and do they keep the contract?"""
+"""``mriuq plugins``: which methods are installed, and whether they keep the contract."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from mriuq_cli.hooks.discovery import Found
 
-app = typer.Typer(name="plugins", help="List and check the installed methods.", no_args_is_help=True)
+app = typer.Typer(name="plugins", help="List and check the installed methods.")
 
 
 @app.command("list")
@@ -28,7 +28,7 @@ def list_plugins(
             print(json_module.dumps(row))
     elif rows:
         heads = ("NAME", "VERSION", "DISTRIBUTION", "STATUS", "SUMMARY")
-        cells = [tuple(str(row[head.lower()]) for head in heads[:4]) + (_about(row),) for row in rows]
+        cells = [(*(str(row[head.lower()]) for head in heads[:4]), _about(row)) for row in rows]
         print(columns([heads, *cells]))
     else:
         note("no methods are installed; for instance: pip install mriuq-qrunet")

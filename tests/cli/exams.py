@@ -74,7 +74,7 @@ def calibration(path, factor=2.0, heads=(3000.0, 4000.0, 5000.0), **changes):
     found = {"lower": factor, "upper": factor, "coverage": 0.9, "sd": 0.02, "worst": 0.85, "regions": {}}
     facts = {
         "format": 1, "method": "relay", "weights_sha256": [], "level": 0.9, "rule": "plug-in", "n": 3, "subjects": [],
-        "cross-fitted": True, "factors": {target: {key: found for key in keys} for target in NAMES},
+        "cross-fitted": True, "factors": {target: dict.fromkeys(keys, found) for target in NAMES},
         "familiarity": {key: {"names": ["brain voxels"], "rows": [[h] for h in heads]} for key in keys},
     }  # fmt: skip
     Path(path).write_text(json.dumps(facts | changes))

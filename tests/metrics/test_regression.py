@@ -70,6 +70,15 @@ def test_spearman_sees_any_rising_relation_and_refuses_a_constant() -> None:
     assert np.isnan(spearman(x, np.ones(1000)))
 
 
+def test_spearman_with_ties_is_that_of_scipy() -> None:
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(4)
+    a = rng.integers(0, 9, 500).astype(float)
+    b = a + rng.integers(0, 9, 500)
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+
+
 def test_auroc_of_two_normals_a_distance_apart() -> None:
     rng = np.random.default_rng(3)
     label = np.arange(N) % 4 == 0
@@ -80,6 +89,7 @@ def test_auroc_of_two_normals_a_distance_apart() -> None:
 
 def test_auroc_counts_ties_half() -> None:
     assert auroc(np.array([1, 1, 0]), np.array([True, False, False])) == 0.75
+    assert auroc(np.array([np.inf, np.inf, 0]), np.array([True, False, False])) == 0.75
 
 
 def test_exceedance_is_1_at_the_bound_of_its_own_side() -> None:

@@ -81,7 +81,16 @@ def test_with_many_reference_subjects_one_in_twenty_lies_beyond() -> None:
 
 def test_exact_interval_of_none_in_fourteen() -> None:
     assert exact_interval(0, 14) == pytest.approx((0, 1 - 0.025 ** (1 / 14)))
-    assert exact_interval(14, 14)[1] == 1
+    assert exact_interval(14, 14) == pytest.approx((0.025 ** (1 / 14), 1))
+
+
+def test_exact_interval_holds_at_its_ends() -> None:
+    """At each end the seen number, or one farther, has a chance of 2.5 %."""
+    from scipy.stats import binom
+
+    low, high = exact_interval(3, 20)
+    assert binom.sf(2, 20, low) == pytest.approx(0.025)
+    assert binom.cdf(3, 20, high) == pytest.approx(0.025)
 
 
 def test_the_nearest_situation_lends_its_reference() -> None:

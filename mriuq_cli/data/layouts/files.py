@@ -46,7 +46,7 @@ def common_stem(paths: Sequence[Path], roles: Sequence[Role]) -> str:
     stems = [_without_contrast(stem(path), roles) for path in paths]
     if len(set(stems)) == 1 and stems[0]:
         return stems[0]
-    shared = os.path.commonprefix(stems)
+    shared = os.path.commonprefix(stems)  # noqa: RUF071 - letters are what is compared here
     if any(len(s) > len(shared) and s[len(shared)] not in _SEPARATORS for s in stems):  # not in the midst of a word
         shared = re.sub(rf"[^{re.escape(_SEPARATORS)}]*$", "", shared)
     return shared.strip(_SEPARATORS) or "exam"

@@ -20,11 +20,11 @@ _ROLES = (
     Role("t1gd", "T1-weighted after gadolinium", ("t1ce", "t1c", "t1post")),
     Role("t2", "T2-weighted", ("t2w",)),
 )
-_LEARNING = {"crop": 48, "reuse": 8, "slots": 4, "augment": 1.0, "share": 0.4, "given_weight": 0.05, "mean_weight": 0.5}
+_LEARNING = {"crop": 40, "reuse": 16, "slots": 4, "augment": 1.0, "share": 0.4, "given_weight": 0.05, "mean_weight": 0.5}
 _TAUS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PRESETS: dict[str, Config] = {
     "small": {
-        "network": "pyramid", "fov": "free", "widths": [32, 64, 96], "unfolded": 16, "hidden": [64, 96],
+        "network": "pyramid", "fov": "free", "widths": [32, 64, 64], "unfolded": 16, "hidden": [64, 96],
         "taus": list(_TAUS), **_LEARNING,
     },
     "tiny": {

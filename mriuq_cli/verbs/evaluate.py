@@ -1,0 +1,107 @@
+"""``mriuq evaluate METHOD COHORT``: how near, and how far to trust, on exams with known truth; trains no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mriuq_cli.uncertainty.stretch import Rule
+
+_MACHINE = "Machine"
+
+
+def evaluate(
+    method: str,
+    options: Mapping[str, Any],
+    cohort: Annotated[list[Path], typer.Argument(help="Exams with every image: files, folders.")],
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Weights folder; repeat it for the folds of a cross-validation.")
+    ] = None,
+    available: Annotated[str | None, typer.Option(help="Given images, comma-separated; the rest is predicted.")] = None,
+    all_subsets: Annotated[bool, typer.Option("--all-subsets", help="Every set of given images.")] = False,
+    baselines: Annotated[bool, typer.Option(help="Compare with predictors that need no network.")] = True,
+    level: Annotated[float, typer.Option(help="Nominal coverage of the intervals.")] = 0.9,
+    rule: Annotated[str, typer.Option(help="How intervals are calibrated: plug-in or risk.")] = "plug-in",
+    calibration: Annotated[
+        Path | None, typer.Option(help="Judge this one; by default all other exams calibrate each.")
+    ] = None,
+    seen: Annotated[bool, typer.Option("--seen", help="Also judge exams that all weights have seen.")] = False,
+    limit: Annotated[int | None, typer.Option(help="Judge the first N exams only.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout in place of tables.")] = False,
+    tsv: Annotated[Path | None, typer.Option(help="Write all rows to this tab-separated file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the JSON object to this file.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.", rich_help_panel=_MACHINE)] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; all usable cores by default.", rich_help_panel=_MACHINE)
+    ] = None,
+    tile: Annotated[int | None, typer.Option(help="Edge of the tiles in voxels.", rich_help_panel=_MACHINE)] = None,
+    seed: Annotated[int, typer.Option(help="Fixes every random choice.", rich_help_panel=_MACHINE)] = 0,
+) -> None:
+    """Measure a method on a cohort with known truth."""
+    from mriuq_cli.cohort.places import require_place
+    from mriuq_cli.cohort.verdict import Wish, run_evaluation
+    from mriuq_cli.errors import PartialFailure, UsageError
+    from mriuq_cli.hooks.manager import get_plugin
+    from mriuq_cli.hooks.options import role_names
+    from mriuq_cli.present.console import progress, warn
+
+    if available is not None and all_subsets:
+        raise UsageError("--available and --all-subsets contradict each other")
+    plugin = get_plugin(method)
+    for path in (tsv, out):
+        require_place(path, overwrite=overwrite)
+    given = role_names([available], plugin.method.inputs) if available is not None else None
+    wish = Wish(
+        inputs=tuple(cohort), weights=tuple(weights or ()), available=given, all_subsets=all_subsets,
+        baselines=baselines, level=level, rule=read_rule(rule), limit=limit, calibration=calibration, allow_seen=seen,
+        device=device, threads=threads, tile=tile, seed=seed, options=options,
+    )  # fmt: skip
+    with progress(f"evaluate {method}") as report:
+        found = run_evaluation(plugin, wish, report)
+    for warning in found["warnings"]:
+        warn(warning)
+    _write(found, tsv, out)
+    _print(found, as_json=json)
+    if found["failed"]:
+        raise PartialFailure(f"{len(found['failed'])} exams could not be read: {', '.join(found['failed'])}")
+
+
+def _write(found: Mapping[str, Any], tsv: Path | None, out: Path | None) -> None:
+    from mriuq_cli.cohort.places import write_text
+    from mriuq_cli.present.evaluation import tab_separated
+
+    if tsv is not None:
+        write_text(tsv, tab_separated(found))
+    if out is not None:
+        write_text(out, _json_text(found) + "\n")
+
+
+def _print(found: Mapping[str, Any], *, as_json: bool) -> None:
+    from mriuq_cli.present.evaluation import evaluation_tables, print_tables
+
+    if as_json:
+        print(_json_text(found))
+    else:
+        print_tables(evaluation_tables(found))
+
+
+def read_rule(word: str) -> Rule:
+    """Return the rule that a word names; UsageError if it names none."""
+    from mriuq_cli.errors import UsageError
+
+    if word == "plug-in":
+        return "plug-in"
+    if word == "risk":
+        return "risk"
+    raise UsageError(f"unknown rule {word!r}", where="--rule", hint="One of: plug-in, risk")
+
+
+def _json_text(found: Mapping[str, Any]) -> str:
+    from json import dumps
+
+    return dumps(found, allow_nan=False)

@@ -1,0 +1,246 @@
+"""``mriuq evaluate`` and ``mriuq calibrate`` through the installed executable."""
+
+import json
+import shutil
+from pathlib import Path
+
+import exams
+import jsonschema
+import numpy as np
+import pytest
+
+from mriuq_cli.data.reader import fingerprint
+
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+BASELINES = '''
+
+@hookimpl
+def mriuq_baselines(config):
+    import numpy as np
+
+    def mean_image(cases, available, targets):
+        images = {t: [_scores(case.volumes[t].data) for case in cases] for t in targets}
+        return lambda case: {t: np.mean(images[t], axis=0) for t in targets}
+
+    return {"mean image": mean_image, "trees": mean_image}
+
+
+@hookimpl
+def mriuq_metrics(config):
+    return {"bias": lambda estimate, truth, masks: float((estimate.value - truth)[masks["brain"]].mean())}
+'''
+
+
+def prints(*seeds):
+    """Return the fingerprints of phantoms, as weights hold them."""
+    return [[fingerprint(exams.phantom(seed)[..., k]) for k in range(4)] for seed in seeds]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Make the relay method, four exams, and two folds of weights that have each seen half of them."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    source = folder / "relay.py"
+    source.write_text((exams.HERE / "relay_method.py").read_text() + BASELINES)
+    exams.plugin_path(folder / "plugins", source)
+    for seed in range(4):
+        exams.exam(folder, f"case{seed}", seed)
+    exams.weights(folder / "even", 0.7, subjects=prints(1, 3))
+    exams.weights(folder / "odd", 1.4, subjects=prints(0, 2))
+    return folder
+
+
+@pytest.fixture
+def here(template, tmp_path):
+    """Lend a copy of them."""
+    return Path(shutil.copytree(template, tmp_path / "here"))
+
+
+@pytest.fixture(scope="module")
+def whole(template):
+    """Run a default evaluation: what it prints, and its JSON."""
+    done = run(template, "evaluate", *FOLDS, "--out", "e.json", "--tsv", "e.tsv")
+    assert done.returncode == 0, done.stderr
+    return done, json.loads((template / "e.json").read_text())
+
+
+def run(here, verb, *words, cases=range(4)):
+    names = [f"case{k}.nii.gz" for k in cases]
+    return exams.mriuq(verb, "relay", *names, *words, plugins=here / "plugins", cwd=here)
+
+
+def check(data, schema):
+    jsonschema.validate(data, json.loads((SCHEMAS / f"{schema}.schema.json").read_text()))
+
+
+FOLDS = ("--weights", "even", "--weights", "odd")
+
+
+def test_every_exam_is_judged_by_weights_that_never_saw_it_and_calibrated_by_the_others(whole):
+    _, report = whole
+    check(report, "evaluate")
+    assert [w["cases"] for w in report["weights"]] == [["case0", "case2"], ["case1", "case3"]]
+    (group,) = report["groups"]
+    assert group["name"] == "unseen"
+    assert group["calibration"]["kind"] == "leave-one-out"
+    ours = [row for row in group["rows"] if row["predictor"] == "relay"]
+    assert [(row["target"], row["n"]) for row in ours] == [(name, 4) for name in exams.NAMES]
+    # Even cases have intervals half as wide as odd ones: leaving one out stretches them by other factors.
+    assert all(0.5 < row["figures"]["coverage"]["mean"] < 1 for row in ours)
+    assert {row["predictor"] for row in group["rows"]} == {"relay", "zero", "copy", "mean image", "trees"}
+    assert {entry["kind"] for entry in group["paired"]} == {"best simple", "boosted trees"}
+    assert set(ours[0]["authors"]) == {"bias"}
+    assert {entry["target"] for entry in group["gate"]} == set(exams.NAMES)
+
+
+def test_figures_are_those_of_the_voxels(whole):
+    rows = whole[1]["groups"][0]["rows"]
+    data = exams.phantom(0)
+    brain = data[..., 0] != 0
+    z = [np.where(brain, (c - c[brain].mean()) / c[brain].std(), 0) for c in np.moveaxis(data, -1, 0)]
+    error = (z[1] + z[2] + z[3]) / 3 - z[0]
+    first = rows[0]["per_case"][0]
+    assert (rows[0]["target"], first["case"]) == ("flair", "case0")
+    assert first["mae"] == pytest.approx(np.abs(error[brain]).mean(), rel=1e-4)
+    low, high = np.percentile(z[0][brain], [0.1, 99.9])
+    assert first["psnr"] == pytest.approx(20 * np.log10((high - low) / np.sqrt((error[brain] ** 2).mean())), rel=1e-4)
+
+
+def test_the_table_goes_to_stdout_and_the_files_hold_the_same_rows(whole, template):
+    done, report = whole
+    assert done.stderr == ""
+    for word in ("PSNR", "coverage", "uncertainty gate", "paired over subjects", "authors' form", "mean image"):
+        assert word in done.stdout
+    check(report, "evaluate")
+    lines = (template / "e.tsv").read_text().splitlines()
+    assert len(lines) == 1 + len(report["groups"][0]["rows"])
+    assert len({line.count("\t") for line in lines}) == 1
+    again = run(template, "evaluate", *FOLDS, "--out", "e.json")
+    assert again.returncode == 6
+    assert "--overwrite" in again.stderr
+
+
+def test_one_set_of_inputs_predicts_all_the_rest(template):
+    done = run(template, "evaluate", *FOLDS, "--available", "t2,t1", "--json")
+    rows = json.loads(done.stdout)["groups"][0]["rows"]
+    assert {(r["target"], r["situation"]) for r in rows} == {("flair", "t1+t2"), ("t1gd", "t1+t2")}
+    assert any(r["predictor"] == "copy" for r in rows)
+
+
+def test_all_fourteen_sets_of_inputs(template):
+    done = run(template, "evaluate", *FOLDS, "--all-subsets", "--no-baselines", "--json")
+    group = json.loads(done.stdout)["groups"][0]
+    assert len({r["situation"] for r in group["rows"]}) == 14
+    assert len(group["rows"]) == 28
+    assert len(group["gate"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--available", "t1", "--all-subsets"], 2, "contradict"),
+        (["--available", "flair,t1,t1gd,t2"], 2, "some but not all"),
+        (["--available", "t3"], 2, "t3"),
+        (["--rule", "guess"], 2, "plug-in, risk"),
+        (["--level", "90"], 2, "between 0 and 1"),
+        (["--limit", "0"], 2, "1 or more"),
+        (["--rule", "risk"], 5, "at least 9"),
+        (["--calibration", "none.json"], 5, "cannot be read"),
+        (["--out", "no/e.json"], 6, "does not exist"),
+        (["--weights", "nowhere"], 5, "no such weights"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_the_right_code(template, words, code, said):
+    done = run(template, "evaluate", *FOLDS, *words)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_exams_that_all_weights_have_learnt_from_are_left_out_or_shown_apart(template):
+    done = run(template, "evaluate", "--weights", "even", "--json")
+    report = json.loads(done.stdout)
+    assert report["groups"][0]["cases"] == ["case0", "case2"]
+    assert "2 of 4 exams are left out" in done.stderr
+    both = json.loads(run(template, "evaluate", "--weights", "even", "--seen", "--json").stdout)
+    check(both, "evaluate")
+    assert [(g["name"], g["cases"]) for g in both["groups"]] == [
+        ("unseen", ["case0", "case2"]),
+        ("seen in training", ["case1", "case3"]),
+    ]
+    none = run(template, "evaluate", "--weights", "even", cases=(1, 3))
+    assert none.returncode == 5
+    assert "learnt from" in none.stderr
+
+
+def test_a_subject_that_comes_twice_counts_once(here):
+    exams.exam(here, "case4", 0)
+    done = run(here, "evaluate", *FOLDS, "--json", cases=range(5))
+    assert json.loads(done.stdout)["groups"][0]["cases"] == [f"case{k}" for k in range(4)]
+    assert "case4 is left out" in done.stderr
+
+
+def test_an_exam_that_cannot_be_read_stops_no_other(here):
+    whole = (here / "case2.nii.gz").read_bytes()
+    (here / "case2.nii.gz").write_bytes(whole[: len(whole) // 2])
+    done = run(here, "evaluate", *FOLDS, "--json")
+    assert done.returncode == 7
+    report = json.loads(done.stdout)
+    assert report["groups"][0]["cases"] == ["case0", "case1", "case3"]
+    assert report["failed"] == ["case2"]
+
+
+def test_two_exams_use_the_calibration_of_the_weights_or_say_that_there_is_none(here):
+    raw = json.loads(run(here, "evaluate", *FOLDS, "--json", cases=(0, 2)).stdout)["groups"][0]
+    assert raw["calibration"]["kind"] == "none"
+    exams.calibration(here / "even" / "calibration.json", factor=2.0)
+    found = json.loads(run(here, "evaluate", *FOLDS, "--json", cases=(0, 2)).stdout)["groups"][0]
+    assert found["calibration"]["kind"] == "file"
+    assert found["rows"][0]["figures"]["width"]["mean"] == pytest.approx(2 * raw["rows"][0]["figures"]["width"]["mean"])
+
+
+def test_a_calibration_is_cross_fitted_written_used_and_known_again(here):
+    done = run(here, "calibrate", *FOLDS, "--out", "c.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["c.json"]
+    assert "coverage" in done.stderr
+    found = json.loads((here / "c.json").read_text())
+    check(found, "calibration")
+    assert found["cross-fitted"]
+    assert found["n"] == 4
+    assert len(found["weights_sha256"]) == 2
+    assert {tuple(s) for s in found["subjects"]} == {tuple(sorted(s)) for s in prints(0, 1, 2, 3)}
+    assert sum(len(known) for known in found["factors"].values()) == 28
+    reference = found["familiarity"]["flair+t1+t1gd"]
+    assert reference["names"] == ["brain voxels", "self-check coverage"]
+    assert all(0 < share <= 1 for _, share in reference["rows"])
+    used = exams.mriuq(
+        "predict", "relay", "case0.nii.gz", "--missing", "flair", "--weights", "even", "--calibration", "c.json",
+        "--json", plugins=here / "plugins", cwd=here,
+    )  # fmt: skip
+    assert used.returncode == 0, used.stderr
+    judged = json.loads(run(here, "evaluate", *FOLDS, "--calibration", "c.json", "--json").stdout)
+    assert any("looks better than it is" in warning for warning in judged["warnings"])
+    # Fitted on these very subjects, the mean coverage is the level.
+    rows = [r for r in judged["groups"][0]["rows"] if r["predictor"] == "relay"]
+    assert [r["figures"]["coverage"]["mean"] for r in rows] == pytest.approx([0.9] * 4, abs=1e-3)
+
+
+def test_calibrating_refuses_subjects_that_the_weights_have_seen(template):
+    done = run(template, "calibrate", "--weights", "even", "--out", "c.json", cases=(1, 3))
+    assert done.returncode == 5
+    assert "learnt from" in done.stderr
+    assert not (template / "c.json").exists()
+
+
+def test_the_risk_rule_says_how_many_exams_it_takes(template):
+    done = run(template, "calibrate", *FOLDS, "--rule", "risk", "--out", "c.json")
+    assert done.returncode == 5
+    assert "at least 9" in done.stderr
+
+
+def test_calibrating_as_json_prints_one_object(here):
+    done = run(here, "calibrate", *FOLDS, "--one-missing", "--out", "c.json", "--json")
+    found = json.loads(done.stdout)
+    assert found["calibration"] == "c.json"
+    assert set(found["factors"]) == set(exams.NAMES)

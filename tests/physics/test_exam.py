@@ -1,0 +1,98 @@
+"""The simulated exam looks like a tumour exam and knows its truth."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("nilearn", reason="needs the extra `simulate`: pip install 'mriuq[simulate]'")
+
+from mriuq_cli.data.case import Case
+from mriuq_cli.physics.anatomy import GRID_SHAPE, smooth_field
+from mriuq_cli.physics.exam import simulate_exam
+from mriuq_cli.physics.presets import mriuq_simulate
+
+
+@pytest.fixture(scope="module")
+def exam() -> Case:
+    return simulate_exam(5)
+
+
+def scores(exam: Case, contrast: str) -> np.ndarray:
+    image = exam.volumes[contrast].data
+    return (image - image[exam.mask].mean()) / image[exam.mask].std()
+
+
+def test_it_has_the_grid_of_public_tumour_exams(exam: Case) -> None:
+    assert exam.geometry.shape == GRID_SHAPE
+    assert exam.geometry.axcodes == ("L", "P", "S")
+    np.testing.assert_allclose(exam.geometry.spacing, 1)
+
+
+def test_images_are_whole_numbers_above_zero_in_the_brain_and_zero_outside(exam: Case) -> None:
+    for volume in exam.volumes.values():
+        assert (volume.data[exam.mask] >= 1).all()
+        assert not volume.data[~exam.mask].any()
+        np.testing.assert_array_equal(volume.data, np.rint(volume.data))
+        assert volume.data.max() < 2**15
+
+
+def test_a_brain_has_the_size_of_a_brain_and_stays_inside_the_grid(exam: Case) -> None:
+    assert 900_000 < exam.mask.sum() < 1_900_000
+    for axis in range(3):
+        edge = exam.mask.any(axis=tuple(other for other in range(3) if other != axis))
+        assert not edge[0]
+        assert not edge[-1]
+
+
+def test_the_tumour_is_what_each_contrast_should_show(exam: Case) -> None:
+    rim, wet, dead = (exam.regions[name] for name in ("enhancing", "oedema", "necrosis"))
+    healthy = exam.mask & ~exam.regions["tumour"]
+    flair, t1, t1gd, t2 = (scores(exam, name) for name in ("flair", "t1", "t1gd", "t2"))
+    assert flair[wet].mean() > flair[healthy].mean() + 1
+    assert t2[wet].mean() > t2[healthy].mean() + 0.5
+    assert t1gd[rim].mean() > t1gd[healthy].mean() + 1
+    assert t1[rim].mean() < t1gd[rim].mean() - 1
+    assert t1gd[dead].mean() < t1gd[rim].mean() - 1
+
+
+def test_regions_are_apart_and_make_up_the_tumour(exam: Case) -> None:
+    parts = [exam.regions[name] for name in ("necrosis", "oedema", "enhancing")]
+    np.testing.assert_array_equal(np.sum(parts, axis=0), exam.regions["tumour"])
+    assert all(part.sum() > 100 for part in parts)
+    assert not (exam.regions["tumour"] & ~exam.mask).any()
+
+
+def test_the_truth_states_every_tissue_and_sequence(exam: Case) -> None:
+    facts = exam.parameters
+    assert facts["simulated"] is True
+    assert set(facts["sequences"]) == set(exam.volumes)
+    assert facts["sequences"]["flair"]["ti"] < facts["sequences"]["flair"]["tr"]
+    assert facts["tissues"]["white"]["t1"] == pytest.approx(0.832)
+    assert facts["tumour"]["voxels"]["oedema"] == exam.regions["oedema"].sum()
+
+
+def test_fluid_is_dark_on_flair_and_bright_on_t2(exam: Case) -> None:
+    sequences = exam.parameters["sequences"]
+    flair, t2 = sequences["flair"]["tissue_signal"], sequences["t2"]["tissue_signal"]
+    assert flair["csf"] < 0.2 * flair["white"] < flair["grey"]
+    assert t2["csf"] > 1.5 * t2["grey"] > t2["white"]
+
+
+def test_the_same_seed_gives_the_same_voxels_and_another_seed_others(exam: Case) -> None:
+    again, other = mriuq_simulate("exam", 5, {}, None)[0], simulate_exam(6)
+    for name, volume in exam.volumes.items():
+        np.testing.assert_array_equal(volume.data, again.volumes[name].data)
+        assert (volume.data != other.volumes[name].data).any()
+    assert again.parameters == exam.parameters
+
+
+def test_the_hook_leaves_presets_of_others_alone() -> None:
+    assert mriuq_simulate("phantom", 0, {}, None) is None
+
+
+@pytest.mark.parametrize("spacing", [3.0, 8.5, 40.0])
+def test_smooth_fields_are_standardised_and_smoother_the_wider_their_knots(spacing: float) -> None:
+    field = smooth_field((60, 50, 40), spacing, np.random.default_rng(1))
+    assert field.dtype == np.float32
+    assert field.mean() == pytest.approx(0, abs=1e-4)
+    assert field.std() == pytest.approx(1, rel=1e-3)
+    assert np.abs(np.diff(field, axis=0)).max() < 6 / spacing
