@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mriuq_cli.cohort.evaluation import Fold
 from mriuq_cli.cohort.situations import assign
 from mriuq_cli.cohort.store import CaseStore
-from mriuq_cli.errors import InputError, WeightsError
+from mriuq_cli.errors import InputError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
@@ -96,12 +96,12 @@ def make_trial(
 def _read_all(store: CaseStore, names: Sequence[str], report: Progress) -> tuple[list[str], list[str]]:
     failed: list[str] = []
     warnings: list[str] = []
-    last: InputError | None = None
+    last: InputError | UsageError | None = None
     for index, name in enumerate(names):
         report(0.1 * index / len(names), f"read {name}")
         try:
             store.fingerprints(index)
-        except InputError as error:
+        except (InputError, UsageError) as error:
             failed.append(name)
             warnings.append(f"{name} is left out: {error}".splitlines()[0])
             last = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from mriuq_cli.cohort.store import CaseStore
 from mriuq_cli.data.case import Case
 from mriuq_cli.errors import MethodError
 from mriuq_cli.hooks.context import Context
-from mriuq_cli.uncertainty.estimate import Descriptor, Prediction
+from mriuq_cli.uncertainty.estimate import Array, Descriptor, Prediction
 from mriuq_cli.uncertainty.scores import Scores, score_voxels
 
 if TYPE_CHECKING:
@@ -141,6 +141,7 @@ class _Worker:
 
     def work(self, index: int, case: Case) -> Iterator[tuple[list[Record], Look]]:
         """Predict one case in every situation."""
+        truths: dict[tuple[str, str], Array] = {}
         for situation in self.settings.situations:
             lacking = [t for t in situation.targets if t not in case.volumes and t not in case.truth]
             if lacking:
@@ -150,14 +151,18 @@ class _Worker:
             absent = [t for t in situation.targets if t not in prediction.estimates]
             if absent:
                 raise MethodError(f"mriuq_predict left out {', '.join(absent)}", where=case.id)
-            yield self._records(index, hidden, situation, prediction), _look(index, situation, prediction)
+            yield self._records(index, hidden, situation, prediction, truths), _look(index, situation, prediction)
 
     def _predict(self, hidden: Case) -> Prediction:
         """Ask the method, which is not shown the truth."""
-        ask: Callable[[], Prediction] = lambda: self.plugin.call(  # noqa: E731
-            "mriuq_predict", model=self.model, case=replace(hidden, truth={}), options=self.settings.options,
-            context=self.context,
-        )  # fmt: skip
+        shown = replace(hidden, truth={})
+
+        def ask() -> Prediction:
+            answer: Prediction = self.plugin.call(
+                "mriuq_predict", model=self.model, case=shown, options=self.settings.options, context=self.context
+            )
+            return answer
+
         if self.model is None:
             return ask()
         import torch
@@ -165,7 +170,11 @@ class _Worker:
         with torch.inference_mode():
             return ask()
 
-    def _records(self, index: int, hidden: Case, situation: Situation, prediction: Prediction) -> list[Record]:
+    def _records(
+        self, index: int, hidden: Case, situation: Situation, prediction: Prediction,
+        truths: dict[tuple[str, str], Array],
+    ) -> list[Record]:  # fmt: skip
+        """Compare; ``truths`` keeps the true images of this case by target and unit."""
         thorough = situation.key in self.settings.thorough
         others = {
             name: predict(replace(hidden, truth={})) for name, predict in self.predictors.get(situation.key, {}).items()
@@ -173,7 +182,10 @@ class _Worker:
         records = []
         for target in situation.targets:
             estimate = prediction.estimates[target]
-            truth = Truth.of(true_image(hidden, target, estimate.unit), estimate.mask, ssim=thorough)
+            key = (target, estimate.unit)
+            if key not in truths:
+                truths[key] = true_image(hidden, *key)
+            truth = Truth.of(truths[key], estimate.mask, ssim=thorough)
             half = self.halves.setdefault(target, 1.0 if estimate.unit == "z" else truth.peak / 10)
             draw = (DRAW if thorough else DRAW_FEW) if self.settings.sample else 0
             record = make_record(index, hidden, situation, target, estimate, truth, draw=draw, half=half)

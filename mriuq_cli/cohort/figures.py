@@ -77,8 +77,9 @@ def subject_figures(
 
 
 def _others_flat(records: Sequence[Record], level: float, rule: Rule) -> list[Stretch] | None:
+    flat = [r.flat for r in records if r.flat is not None]
     try:
-        return leave_one_out([r.flat for r in records], level, rule)
+        return leave_one_out(flat, level, rule) if len(flat) == len(records) else None
     except WeightsError:
         return None
 
@@ -95,7 +96,7 @@ def _figures(
         regions={name: scores.coverage(*pair) for name, scores in record.regions.items()},
     )
     values = {name: getattr(found, name) for name in ("case", "coverage", "width", "interval_score", "regions")}
-    if constant is not None:
+    if constant is not None and record.flat is not None:
         values["constant_score"] = record.flat.interval_score(*constant, level)
         values["constant_coverage"] = record.flat.coverage(*constant)
     if record.sample is not None:

@@ -42,7 +42,7 @@ class Record:
     unit
         Unit of errors and widths.
     scores, flat
-        Of the method's interval, and of an interval of one width everywhere about the same value.
+        Of the method's interval, and of one of the same width everywhere about the same value (None: not asked for).
     regions
         Scores inside named regions.
     figures
@@ -58,7 +58,7 @@ class Record:
     target: str
     unit: str
     scores: Scores
-    flat: Scores
+    flat: Scores | None
     regions: Mapping[str, Scores]
     sample: Sample | None
     figures: Mapping[str, float]
@@ -144,10 +144,11 @@ def make_record(
         gradient = measure.gradient_magnitude(estimate.value, brain)
         chosen = _draw(value.size, draw)
         sample = Sample(*(a[chosen] for a in (value, lower, upper, truth.values, gradient)), tumour=tumour[chosen])
+    scores = score_voxels(value, lower, upper, truth.values)
+    margin = np.float32(half)
     return Record(
-        case=index, situation=situation, target=target, unit=estimate.unit,
-        scores=score_voxels(value, lower, upper, truth.values),
-        flat=score_voxels(value, value - np.float32(half), value + np.float32(half), truth.values),
+        case=index, situation=situation, target=target, unit=estimate.unit, scores=scores,
+        flat=score_voxels(value, value - margin, value + margin, truth.values) if draw else None,
         regions=regions, sample=sample, figures=figures,
     )  # fmt: skip
 

@@ -78,7 +78,8 @@ def run_evaluation(plugin: Plugin, wish: Wish, report: Progress) -> dict[str, An
         found = collect(plugin, trial.store, folds, settings)
         calibration, facts = _calibration_for(folds, len(cases), given, wish)
         warnings += found.notes + _overlap(trial, cases, calibration)
-        group = assess(found.records, trial.names, wish.level, facts["rule"] or wish.rule, calibration, method=plugin.name,
+        rule = facts["rule"] or wish.rule
+        group = assess(found.records, trial.names, wish.level, rule, calibration, method=plugin.name,
                        left_out=facts["kind"] == "leave-one-out", thorough=thorough)  # fmt: skip
         groups.append({"name": name, "calibration": facts, **group})
     return {
@@ -150,7 +151,10 @@ def _context(wish: Wish, device: str, report: Progress) -> Context:
 
 def _options(plugin: Plugin, wish: Wish) -> dict[str, Any]:
     """Return the options that ``mriuq_predict`` expects: those of predict at their defaults, then those given."""
-    defaults = {option.name.replace("-", "_"): option.default for option in plugin.options("predict")}
+    defaults = {
+        option.name.replace("-", "_"): tuple(option.default or ()) if option.multiple else option.default
+        for option in plugin.options("predict")
+    }
     return defaults | dict(wish.options)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mriuq_cli.testing.bench import Bench
 
 MAIN = "main"
-SMALL = (24, 22, 20)
+SMALL = (16, 14, 12)
 """Voxels of the exams that baselines are fitted on."""
 
 
@@ -38,27 +38,21 @@ def stages(bench: Bench) -> str:
 
 
 def training_step(bench: Bench) -> str:
-    """Require of the smallest preset a finite loss, and finite gradients that are not all zero."""
+    """Require of the cheapest preset a finite loss, and finite gradients that are not all zero."""
     import torch
-
-    from mriuq_cli.training.loop import batch_indices, fetch
 
     if not (bench.plugin.has("mriuq_loss") and bench.plugin.has("mriuq_dataset")):
         raise NotApplicable("the method is not trained")
     if bench.plugin.has("mriuq_step"):
         raise NotApplicable("the method has a training step of its own")
-    sizes = _sizes(bench)
-    preset = min(sizes, key=lambda name: sizes[name])
-    config = {**bench.plugin.method.presets.get(preset, {}), "seed": 0}
     stage = _stages(bench)[0].name if bench.plugin.has("mriuq_stages") else MAIN
+    sizes = _sizes(bench)
+    batches = {name: _first_batch(bench, _recipe(bench, name), stage) for name in sizes}
+    preset = min(sizes, key=lambda name: sizes[name] * _numbers(batches[name]))
+    config = _recipe(bench, preset)
     torch.manual_seed(0)
     model = bench.plugin.call("mriuq_model", config=config).train()
-    cases = [lambda seed=seed: _whole(bench, seed) for seed in (1, 2)]
-    dataset = bench.plugin.call("mriuq_dataset", config=config, cases=cases, stage=stage, split="train", previous={})
-    length = len(dataset) if hasattr(dataset, "__len__") else None
-    require(length != 0, "the training dataset is empty")
-    batch = fetch(dataset, batch_indices(dataset, seed=0, step=0, batch=2), "cpu")
-    losses = bench.plugin.call("mriuq_loss", config=config, stage=stage)(model, batch)
+    losses = bench.plugin.call("mriuq_loss", config=config, stage=stage)(model, batches[preset])
     require("loss" in losses, "the objective does not return 'loss'")
     figures = {name: float(torch.as_tensor(value).detach()) for name, value in losses.items()}
     require(all(map(math.isfinite, figures.values())), f"a loss is not finite: {_shown(figures)}")
@@ -68,6 +62,31 @@ def training_step(bench: Bench) -> str:
     require(all(bool(torch.isfinite(grad).all()) for grad in gradients), "a gradient is not finite")
     require(any(bool((grad != 0).any()) for grad in gradients), "all gradients are zero")
     return f"preset {preset or 'without name'}: {_shown(figures)}"
+
+
+def _recipe(bench: Bench, preset: str) -> Mapping[str, Any]:
+    """Return a preset's values as a recipe without wishes of its own hands them on."""
+    return {**bench.plugin.method.presets.get(preset, {}), "seed": 0}
+
+
+def _first_batch(bench: Bench, config: Mapping[str, Any], stage: str) -> Any:
+    """Return the first item of a training on two exams, as a batch."""
+    from mriuq_cli.training.loop import batch_indices, fetch
+
+    cases = [lambda seed=seed: _whole(bench, seed) for seed in (1, 2)]
+    dataset = bench.plugin.call("mriuq_dataset", config=config, cases=cases, stage=stage, split="train", previous={})
+    length = len(dataset) if hasattr(dataset, "__len__") else None
+    require(length != 0, "the training dataset is empty")
+    return fetch(dataset, batch_indices(dataset, seed=0, step=0, batch=1), "cpu")
+
+
+def _numbers(batch: Any) -> int:
+    """Count the numbers in nested tensors."""
+    if isinstance(batch, Mapping):
+        return sum(map(_numbers, batch.values()))
+    if isinstance(batch, list | tuple):
+        return sum(map(_numbers, batch))
+    return int(batch.numel()) if hasattr(batch, "numel") else 1
 
 
 def baselines(bench: Bench) -> str:
@@ -107,7 +126,7 @@ def metrics(bench: Bench) -> str:
 def _one_thread() -> Iterator[None]:
     """Keep scikit-learn to one thread where its helper is there: tiny fits on a busy machine only wait for others."""
     try:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         yield
         return

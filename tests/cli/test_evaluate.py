@@ -12,7 +12,7 @@ import pytest
 from mriuq_cli.data.reader import fingerprint
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
-BASELINES = '''
+BASELINES = """
 
 @hookimpl
 def mriuq_baselines(config):
@@ -28,7 +28,7 @@ def mriuq_baselines(config):
 @hookimpl
 def mriuq_metrics(config):
     return {"bias": lambda estimate, truth, masks: float((estimate.value - truth)[masks["brain"]].mean())}
-'''
+"""
 
 
 def prints(*seeds):
@@ -158,11 +158,11 @@ def test_what_cannot_be_done_is_said_with_the_right_code(template, words, code, 
 
 
 def test_exams_that_all_weights_have_learnt_from_are_left_out_or_shown_apart(template):
-    done = run(template, "evaluate", "--weights", "even", "--json")
+    done = run(template, "evaluate", "--weights", "even", "--json", "--no-baselines")
     report = json.loads(done.stdout)
     assert report["groups"][0]["cases"] == ["case0", "case2"]
     assert "2 of 4 exams are left out" in done.stderr
-    both = json.loads(run(template, "evaluate", "--weights", "even", "--seen", "--json").stdout)
+    both = json.loads(run(template, "evaluate", "--weights", "even", "--seen", "--json", "--no-baselines").stdout)
     check(both, "evaluate")
     assert [(g["name"], g["cases"]) for g in both["groups"]] == [
         ("unseen", ["case0", "case2"]),
@@ -175,7 +175,7 @@ def test_exams_that_all_weights_have_learnt_from_are_left_out_or_shown_apart(tem
 
 def test_a_subject_that_comes_twice_counts_once(here):
     exams.exam(here, "case4", 0)
-    done = run(here, "evaluate", *FOLDS, "--json", cases=range(5))
+    done = run(here, "evaluate", *FOLDS, "--json", "--no-baselines", cases=range(5))
     assert json.loads(done.stdout)["groups"][0]["cases"] == [f"case{k}" for k in range(4)]
     assert "case4 is left out" in done.stderr
 
@@ -183,7 +183,7 @@ def test_a_subject_that_comes_twice_counts_once(here):
 def test_an_exam_that_cannot_be_read_stops_no_other(here):
     whole = (here / "case2.nii.gz").read_bytes()
     (here / "case2.nii.gz").write_bytes(whole[: len(whole) // 2])
-    done = run(here, "evaluate", *FOLDS, "--json")
+    done = run(here, "evaluate", *FOLDS, "--json", "--no-baselines")
     assert done.returncode == 7
     report = json.loads(done.stdout)
     assert report["groups"][0]["cases"] == ["case0", "case1", "case3"]
@@ -191,10 +191,10 @@ def test_an_exam_that_cannot_be_read_stops_no_other(here):
 
 
 def test_two_exams_use_the_calibration_of_the_weights_or_say_that_there_is_none(here):
-    raw = json.loads(run(here, "evaluate", *FOLDS, "--json", cases=(0, 2)).stdout)["groups"][0]
+    raw = json.loads(run(here, "evaluate", *FOLDS, "--json", "--no-baselines", cases=(0, 2)).stdout)["groups"][0]
     assert raw["calibration"]["kind"] == "none"
     exams.calibration(here / "even" / "calibration.json", factor=2.0)
-    found = json.loads(run(here, "evaluate", *FOLDS, "--json", cases=(0, 2)).stdout)["groups"][0]
+    found = json.loads(run(here, "evaluate", *FOLDS, "--json", "--no-baselines", cases=(0, 2)).stdout)["groups"][0]
     assert found["calibration"]["kind"] == "file"
     assert found["rows"][0]["figures"]["width"]["mean"] == pytest.approx(2 * raw["rows"][0]["figures"]["width"]["mean"])
 

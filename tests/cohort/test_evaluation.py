@@ -69,7 +69,7 @@ def _records(sds: list[float], *, true_width: bool = True, seed: int = 0) -> lis
 
 def test_by_default_each_input_is_predicted_from_all_the_others() -> None:
     found = situations(_method())
-    assert [(s.targets, s.key) for s in found][0] == (("flair",), "t1+t1gd+t2")
+    assert (found[0].targets, found[0].key) == (("flair",), "t1+t1gd+t2")
     assert len(found) == 4
     assert len(situations(_method(), all_subsets=True)) == 14
     assert situations(_method(), ("t2", "flair"))[0].key == "flair+t2"
@@ -89,7 +89,7 @@ def test_a_case_goes_to_weights_that_know_none_of_its_images() -> None:
     assert assign([frozenset({"a1", "b1"})], metas) == [None]
 
 
-def test_a_packed_case_is_the_case(tmp_path) -> None:  # noqa: ANN001
+def test_a_packed_case_is_the_case_and_is_read_once() -> None:
     case = _case()
     reads = []
     store = CaseStore([CaseRef("a", {})], lambda ref: reads.append(ref) or case)

@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("nilearn", reason="needs the extra `simulate`: pip install 'mriuq[simulate]'")
 
 from mriuq_cli.data.case import Case
-from mriuq_cli.physics.anatomy import GRID_SHAPE, smooth_field
+from mriuq_cli.physics.anatomy import BOX, GRID_SHAPE, smooth_field
 from mriuq_cli.physics.exam import simulate_exam
 from mriuq_cli.physics.presets import mriuq_simulate
 
@@ -35,12 +35,13 @@ def test_images_are_whole_numbers_above_zero_in_the_brain_and_zero_outside(exam:
         assert volume.data.max() < 2**15
 
 
-def test_a_brain_has_the_size_of_a_brain_and_stays_inside_the_grid(exam: Case) -> None:
+def test_a_brain_has_the_size_of_a_brain_and_only_its_stem_leaves_the_field_of_view(exam: Case) -> None:
     assert 900_000 < exam.mask.sum() < 1_900_000
-    for axis in range(3):
-        edge = exam.mask.any(axis=tuple(other for other in range(3) if other != axis))
-        assert not edge[0]
-        assert not edge[-1]
+    x, y, z = BOX
+    for face in (exam.mask[x.start], exam.mask[x.stop - 1], exam.mask[:, y.start], exam.mask[:, y.stop - 1]):
+        assert not face.any()
+    assert not exam.mask[:, :, z.stop - 1].any()
+    assert exam.mask[:, :, z.start].sum() < 5_000
 
 
 def test_the_tumour_is_what_each_contrast_should_show(exam: Case) -> None:
@@ -77,12 +78,12 @@ def test_fluid_is_dark_on_flair_and_bright_on_t2(exam: Case) -> None:
     assert t2["csf"] > 1.5 * t2["grey"] > t2["white"]
 
 
-def test_the_same_seed_gives_the_same_voxels_and_another_seed_others(exam: Case) -> None:
-    again, other = mriuq_simulate("exam", 5, {}, None)[0], simulate_exam(6)
+def test_the_hook_answers_and_another_seed_gives_another_exam(exam: Case) -> None:
+    # That the same seed gives the same bytes is held by the tests of `mriuq simulate --resume`.
+    (other,) = mriuq_simulate("exam", 6, {}, None)
     for name, volume in exam.volumes.items():
-        np.testing.assert_array_equal(volume.data, again.volumes[name].data)
-        assert (volume.data != other.volumes[name].data).any()
-    assert again.parameters == exam.parameters
+        assert (volume.data != other.volumes[name].data).mean() > 0.1
+    assert other.parameters["tumour"] != exam.parameters["tumour"]
 
 
 def test_the_hook_leaves_presets_of_others_alone() -> None:

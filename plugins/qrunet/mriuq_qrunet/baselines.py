@@ -40,8 +40,7 @@ def _multiscale(exam: Exam) -> Rows:
     fine = features.fine(scene.z, scene.own)
     wide = functional.interpolate(scene.coarse[None], scale_factor=2, mode="nearest")[0]
     place = scene.place.grid((0, 0, 0), tuple(scene.brain.shape), 1)  # type: ignore[arg-type]
-    kept = torch.cat([given.repeat(features.LEVELS), torch.zeros(1, dtype=torch.bool)])
-    columns = [scene.z[given], fine[given], wide[kept], place]
+    columns = [scene.z[given], fine[given], wide[given.repeat(features.LEVELS)], place]
     return torch.cat([part[:, scene.brain] for part in columns]).T.contiguous().numpy()
 
 

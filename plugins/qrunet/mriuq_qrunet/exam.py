@@ -34,9 +34,11 @@ class Exam:
     own
         Where each contrast has a voxel of its own (non-zero, inside the mask if one was given), bool ``(4, X, Y, Z)``.
     brain
-        Where any given contrast has, bool ``(X, Y, Z)``.
+        Where any given contrast has one, or the mask that came with the case, bool ``(X, Y, Z)``.
     given
         Which contrasts there are, bool ``(4,)``.
+    masked
+        Whether the brain is a mask that came with the case.
     box
         Start and stop of the box on the RAS grid, before padding to a multiple of 8.
     grid
@@ -49,6 +51,7 @@ class Exam:
     own: Bools
     brain: Bools
     given: Bools
+    masked: bool
     box: tuple[slice, slice, slice]
     grid: tuple[int, int, int]
     native: tuple[int, int, int]
@@ -58,7 +61,8 @@ class Exam:
         kept = np.array([name in names for name in CONTRASTS]) & self.given
         keep = kept[:, None, None, None]
         own = self.own & keep
-        return Exam(self.z * keep, own, own.any(0), kept, self.box, self.grid, self.native)
+        brain = self.brain if self.masked else own.any(0)
+        return Exam(self.z * keep, own, brain, kept, self.masked, self.box, self.grid, self.native)
 
 
 def prepare(case: Case, names: tuple[str, ...] = CONTRASTS) -> Exam:
@@ -96,7 +100,7 @@ def prepare(case: Case, names: tuple[str, ...] = CONTRASTS) -> Exam:
         z[channel] *= owned[channel]
     padded = np.zeros(shape, bool)
     padded[part] = brain[box]
-    return Exam(z, owned, padded, np.array([n in images for n in CONTRASTS]), box, grid, native)
+    return Exam(z, owned, padded, np.array([n in images for n in CONTRASTS]), mask is not None, box, grid, native)
 
 
 def restore(values: NDArray[np.generic], exam: Exam, case: Case) -> NDArray[np.generic]:

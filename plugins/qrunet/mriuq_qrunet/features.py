@@ -15,7 +15,7 @@ from torch.nn import functional
 
 LEVELS = 3
 COARSE = 4 * LEVELS + 1
-"""Channels of :func:`coarse`: four contrasts at three levels, and the share of brain."""
+"""Channels of :func:`coarse` and :func:`share`: four contrasts at three levels, and the share of brain."""
 
 _REACH = 3
 _TINY = 1e-3
@@ -42,20 +42,29 @@ def fine(z: Tensor, own: Tensor) -> Tensor:
     return blur(z * mask) / blur(mask).clamp_min(_TINY)
 
 
-def coarse(z: Tensor, own: Tensor, brain: Tensor) -> Tensor:
-    """Return the smooth copies and the share of brain at half resolution, float32 ``(13, X/2, Y/2, Z/2)``."""
+def coarse(z: Tensor, own: Tensor) -> Tensor:
+    """Return the smooth copies at half resolution, float32 ``(12, X/2, Y/2, Z/2)``: level by level, four contrasts."""
     mask = own.to(z.dtype)
     total, weight = z * mask, mask
-    share = functional.avg_pool3d(brain.to(z.dtype)[None], 2)
-    inside = (share > 0).to(z.dtype)
     copies = []
     for level in range(LEVELS):
-        total, weight = functional.avg_pool3d(total, 2), functional.avg_pool3d(weight, 2)
+        total, weight = _pool(total), _pool(weight)
         smooth = blur(total) / blur(weight).clamp_min(_TINY)
         if level:
             smooth = functional.interpolate(smooth[None], scale_factor=2**level, mode="trilinear")[0]
-        copies.append(smooth * inside)
-    return torch.cat([*copies, share])
+        copies.append(smooth)
+    return torch.cat(copies)
+
+
+def share(brain: Tensor) -> Tensor:
+    """Return how much of each cell of half resolution is brain, float32 ``(1, X/2, Y/2, Z/2)``."""
+    return _pool(brain.to(torch.float32)[None])
+
+
+def _pool(image: Tensor) -> Tensor:
+    """Average 2 x 2 x 2 voxels of ``(C, X, Y, Z)``."""
+    c, x, y, z = image.shape
+    return image.reshape(c, x // 2, 2, y // 2, 2, z // 2, 2).mean((2, 4, 6))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
 import torch
 from mriuq_cli.api import Config, UsageError
 from mriuq_qrunet import features
 from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import MULTIPLE, Exam
-from mriuq_qrunet.inputs import Corner, Scene, context, rows
-from mriuq_qrunet.network import Head, PyramidNet, Trunk, fold, unfold
+from mriuq_qrunet.inputs import Corner, Scene, context
+from mriuq_qrunet.network import PyramidNet, Trunk, fold
+from mriuq_qrunet.voxels import VoxelHead
 from torch import Tensor, nn
-
-_SLAB = 16
-"""Voxels along x that are unfolded to full resolution at a time."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
@@ -52,7 +47,9 @@ class Inference:
         if tile is not None and not self.free:
             raise UsageError("this network has one field of view and cannot work in tiles", hint="leave out --tile")
         self.tile = None if tile is None else max(MULTIPLE, tile // MULTIPLE * MULTIPLE)
-        self.smooth = features.fine(self.z, self.own) if self.free else None
+        self.mask = torch.from_numpy(exam.brain).to(device) if exam.masked else None
+        self.scene = Scene.of(self.z, self.own, self._brain(torch.from_numpy(exam.given))) if self.free else None
+        self.smooth = features.fine(self.z, self.own) if self.free else self.z
 
     def ask(self, given: Sequence[str], wanted: Sequence[str], corner: Corner, shape: Corner) -> tuple[Answer, Tensor]:
         """Return what ``given`` says of ``wanted`` inside a box (corner on even voxels), and the mask of its rows.
@@ -61,44 +58,29 @@ class Inference:
         """
         seen = torch.tensor([name in given for name in CONTRASTS], device=self.device)
         columns = torch.tensor([CONTRASTS.index(name) for name in wanted], device=self.device)
-        own = self.own & seen[:, None, None, None]
-        if not self.free:
-            return self._published(seen, own.any(0), columns)
-        scene = Scene.of(self.z * own, own, own.any(0))
+        brain = self._brain(seen)
+        if self.scene is None:
+            return self._published(seen, brain, columns)
+        scene, seen = self.scene.within(brain), seen.float()
         cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
-        hidden = self._trunk(scene, seen.float(), corner, shape)
+        z = scene.z[(slice(None), *cube)]
+        hidden = self._trunk(fold((z * seen[:, None, None, None])[None]), context(scene, seen, corner, shape)[None])
         place = [axis.to(self.device) for axis in scene.place.axes(corner, shape, 1)]
-        found = self._head(scene, seen.float(), columns, cube, hidden, place)
-        quantiles = found[..., 1:].sort(-1).values
-        return Answer(quantiles, found[..., 0], tuple(self.config["taus"])), scene.brain[cube]
+        head = VoxelHead(self.model, columns)  # type: ignore[arg-type]
+        found = head(hidden, z, self.smooth[(slice(None), *cube)], seen, place, brain[cube])
+        return Answer(found[..., 1:].sort(-1).values, found[..., 0], tuple(self.config["taus"])), brain[cube]
 
-    def _trunk(self, scene: Scene, seen: Tensor, corner: Corner, shape: Corner) -> Tensor:
-        """Return the trunk's last hidden layer at half resolution."""
+    def _brain(self, seen: Tensor) -> Tensor:
+        """Return the mask that came with the case, else where any contrast that is seen has a voxel."""
+        return self.mask if self.mask is not None else self.own[seen].any(0)
+
+    def _trunk(self, folded: Tensor, around: Tensor) -> Tensor:
+        """Return the trunk's last hidden layer at half resolution, ``(width, X/2, Y/2, Z/2)``."""
         trunk: Trunk = self.model.trunk  # type: ignore[assignment]
-        cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
-        folded = fold(scene.z[(slice(None), *cube)][None])
-        around = context(scene, seen, corner, shape)[None]
+        if self.tile is not None:
+            return _in_tiles(trunk, folded, around, self.tile // 2)
         layout = torch.channels_last_3d
-        if self.tile is None:
-            return trunk.hidden(folded.contiguous(memory_format=layout), around.contiguous(memory_format=layout))[0]
-        return _in_tiles(trunk, folded, around, self.tile // 2)
-
-    def _head(
-        self, scene: Scene, seen: Tensor, columns: Tensor, cube: tuple[slice, ...], hidden: Tensor, place: list[Tensor]
-    ) -> Tensor:
-        """Return ``(n, targets, outputs)``, slab by slab, so that nothing of full size but the answer is kept."""
-        assert self.smooth is not None
-        model: Any = self.model
-        head: Head = model.head
-        z, smooth, brain = scene.z[(slice(None), *cube)], self.smooth[(slice(None), *cube)], scene.brain[cube]
-        parts = []
-        for x in range(0, brain.shape[0], _SLAB):
-            where = brain[x : x + _SLAB]
-            unfolded = unfold(model.trunk.out(hidden[None, :, x // 2 : (x + _SLAB) // 2]))[0][where]
-            here = torch.stack(torch.meshgrid(place[0][x : x + _SLAB], place[1], place[2], indexing="ij"))
-            values = rows(z[:, x : x + _SLAB], smooth[:, x : x + _SLAB], seen, here, where)
-            parts.append(head(values, unfolded).reshape(len(values), len(CONTRASTS), model.outputs)[:, columns])
-        return torch.cat(parts)
+        return trunk.hidden(folded.contiguous(memory_format=layout), around.contiguous(memory_format=layout))[0]
 
     def _published(self, seen: Tensor, brain: Tensor, columns: Tensor) -> tuple[Answer, Tensor]:
         image = (self.z * seen[:, None, None, None])[None].contiguous(memory_format=torch.channels_last_3d)

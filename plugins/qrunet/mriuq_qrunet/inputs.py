@@ -15,30 +15,37 @@ Corner = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """An exam as tensors, with what is computed once from the whole brain.
+    """An exam as tensors with its coarse copies, and where its brain is.
 
     Parameters
     ----------
     z, own
         Scores float32 and own voxels bool, ``(4, X, Y, Z)``.
     brain
-        bool ``(X, Y, Z)``.
+        Where any given contrast has a voxel of its own, or the mask that came with the case, bool ``(X, Y, Z)``.
     coarse
-        :func:`features.coarse` of all of it.
+        :func:`features.coarse` of the scores.
+    share
+        :func:`features.share` of the brain.
     place
-        Where the brain is.
+        Centre and extent of the brain.
     """
 
     z: Tensor
     own: Tensor
     brain: Tensor
     coarse: Tensor
+    share: Tensor
     place: Place
 
     @classmethod
     def of(cls, z: Tensor, own: Tensor, brain: Tensor) -> Scene:
-        """Compute the coarse copies and the place."""
-        return cls(z, own, brain, features.coarse(z, own, brain), Place.of(brain))
+        """Compute everything from scores, own voxels and brain."""
+        return cls(z, own, brain, features.coarse(z, own), features.share(brain), Place.of(brain))
+
+    def within(self, brain: Tensor) -> Scene:
+        """Return the scene with another brain: that of fewer contrasts. What belongs to a contrast alone stays."""
+        return Scene(self.z, self.own, brain, self.coarse, features.share(brain), Place.of(brain))
 
 
 def context(scene: Scene, given: Tensor, start: Corner, shape: Corner, flip: float = 1.0) -> Tensor:
@@ -47,13 +54,14 @@ def context(scene: Scene, given: Tensor, start: Corner, shape: Corner, flip: flo
     ``start`` and ``shape`` are in voxels and even; ``flip`` of -1 mirrors the left-right coordinate.
     """
     half = tuple(slice(s // 2, (s + n) // 2) for s, n in zip(start, shape, strict=True))
-    copies = scene.coarse[(slice(None), *half)]
-    seen = torch.cat([given.repeat(LEVELS), given.new_ones(1)])[:, None, None, None]
+    share = scene.share[(slice(None), *half)]
+    seen = given.repeat(LEVELS)[:, None, None, None]
+    copies = scene.coarse[(slice(None), *half)] * (share > 0) * seen
     cells = tuple(n // 2 for n in shape)
     place = scene.place.grid(start, (cells[0], cells[1], cells[2]), 2).to(copies.device)
     place[0] *= flip
     available = given[:, None, None, None].expand(-1, *cells)
-    return torch.cat([copies * seen, available, place])
+    return torch.cat([copies, share, available, place])
 
 
 def rows(z: Tensor, smooth: Tensor, given: Tensor, place: Tensor, where: Tensor) -> Tensor:

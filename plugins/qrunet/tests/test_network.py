@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mriuq_qrunet import features
 from mriuq_qrunet.dataset import Crops, _fine_of_crop, draw_given
-from mriuq_qrunet.inputs import Scene
+from mriuq_qrunet.inputs import Scene, context, rows
 from mriuq_qrunet.loss import pinball
-from mriuq_qrunet.network import fold, unfold
+from mriuq_qrunet.network import PyramidNet, fold, unfold
 from mriuq_qrunet.published import Brains, ResidualUNet
+from mriuq_qrunet.voxels import VoxelHead
 
 
 def brain(shape=(48, 40, 32)):
@@ -122,3 +123,19 @@ def test_what_is_masked_is_zero_in_what_the_network_sees():
     rows = item["rows"]
     assert hidden
     assert all(float(rows[:, c].abs().max()) == 0 and float(rows[:, 4 + c].abs().max()) == 0 for c in hidden)
+
+
+def test_the_head_over_a_brain_is_the_network_s_own():
+    torch.manual_seed(0)
+    model, whole = PyramidNet((8, 8, 16), 8, (16, 16), 6).eval(), scene()
+    torch.nn.init.normal_(model.head.linear.weight)
+    seen, corner, shape = torch.tensor([1.0, 0.0, 1.0, 1.0]), (0, 0, 0), tuple(whole.brain.shape)
+    folded = fold((whole.z * seen[:, None, None, None])[None])
+    around, smooth = context(whole, seen, corner, shape)[None], features.fine(whole.z, whole.own)
+    values = rows(whole.z, smooth, seen, whole.place.grid(corner, shape, 1), whole.brain)
+    with torch.inference_mode():
+        plain = model(folded, around, values, whole.brain[None])[:, [3, 1]]
+        head = VoxelHead(model, torch.tensor([3, 1]))
+        hidden = model.trunk.hidden(folded, around)[0]
+        fast = head(hidden, whole.z, smooth, seen, whole.place.axes(corner, shape, 1), whole.brain)
+    assert torch.allclose(plain, fast, atol=1e-4)

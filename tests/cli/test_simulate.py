@@ -1,0 +1,134 @@
+"""`mriuq simulate`, through the installed executable."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+pytest.importorskip("nilearn", reason="needs the extra `simulate`: pip install 'mriuq[simulate]'")
+
+MRIUQ = Path(sys.executable).with_name("mriuq")
+
+
+def simulate(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([MRIUQ, "simulate", *map(str, words)], cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``made/exam-4``, simulated once for this module."""
+    folder = tmp_path_factory.mktemp("simulate")
+    done = simulate("exam", "made", "--seed", 4, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "made/exam-4\n"
+    return folder
+
+
+def test_an_exam_has_four_contrasts_labels_mask_and_truth(place: Path) -> None:
+    names = sorted(path.name for path in (place / "made" / "exam-4").iterdir())
+    endings = ("_flair.nii.gz", "_mask.nii.gz", "_seg.nii.gz", "_t1.nii.gz", "_t1ce.nii.gz", "_t2.nii.gz")
+    assert names == ["exam-4.json", *(f"exam-4{ending}" for ending in endings)]
+
+
+def test_images_are_stored_as_public_tumour_exams_are(place: Path) -> None:
+    image = nib.load(place / "made/exam-4/exam-4_t1ce.nii.gz")
+    assert image.shape == (240, 240, 155)
+    assert image.get_data_dtype() == np.int16
+    assert nib.aff2axcodes(image.affine) == ("L", "P", "S")
+    labels = np.asarray(nib.load(place / "made/exam-4/exam-4_seg.nii.gz").dataobj)
+    assert set(np.unique(labels)) == {0, 1, 2, 4}
+    mask = np.asarray(nib.load(place / "made/exam-4/exam-4_mask.nii.gz").dataobj)
+    np.testing.assert_array_equal(mask > 0, np.asarray(image.dataobj) > 0)
+
+
+def test_the_truth_says_that_it_is_simulated_and_proves_the_files(place: Path) -> None:
+    folder = place / "made" / "exam-4"
+    facts = json.loads((folder / "exam-4.json").read_text())
+    assert facts["Simulated"] is True
+    assert facts["Seed"] == 4
+    assert facts["Files"] == {name: digest for name, digest in digests(folder).items() if not name.endswith(".json")}
+
+
+def test_a_second_run_is_refused_before_any_work(place: Path) -> None:
+    before = digests(place)
+    done = simulate("exam", "made", "--seed", 3, "--n", 2, cwd=place)
+    assert done.returncode == 6
+    assert "--overwrite" in done.stderr
+    assert digests(place) == before
+
+
+def test_the_same_seed_gives_the_same_bytes_and_resume_repairs_what_is_damaged(place: Path) -> None:
+    before = digests(place)
+    damaged = place / "made" / "exam-4" / "exam-4_t2.nii.gz"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    done = simulate("exam", "made", "--seed", 4, "--resume", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert digests(place) == before
+
+
+def test_resume_leaves_whole_cases_untouched(place: Path) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in (place / "made").rglob("*")}
+    done = simulate("exam", "made", "--seed", 4, "--resume", cwd=place)
+    assert done.stdout == "made/exam-4\n"
+    assert {path: path.stat().st_mtime_ns for path in (place / "made").rglob("*")} == stamps
+
+
+def test_the_4d_form_holds_the_same_voxels_in_the_order_of_the_contrasts(place: Path) -> None:
+    done = simulate("exam", "joined", "--seed", 4, "--format", "4d", cwd=place)
+    assert done.stdout == "joined/exam-4.nii.gz\n"
+    joined = np.asarray(nib.load(place / "joined/exam-4.nii.gz").dataobj)
+    for index, ending in enumerate(("flair", "t1", "t1ce", "t2")):
+        single = np.asarray(nib.load(place / f"made/exam-4/exam-4_{ending}.nii.gz").dataobj)
+        np.testing.assert_array_equal(joined[..., index], single)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("exma", "new"), 2, "did you mean 'exam'"),
+        (("exam", "absent/new"), 6, "absent/new"),
+        (("exam", "file"), 6, "is a file"),
+        (("exam", "new", "--n", 0), 2, "--n"),
+        (("exam", "new", "--format", "5d"), 2, "5d"),
+        (("exam", "new", "--overwrite", "--resume"), 2, "exclude each other"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(
+    tmp_path: Path, words: tuple[object, ...], code: int, said: str
+) -> None:
+    (tmp_path / "file").touch()
+    done = simulate(*words, cwd=tmp_path)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_nilearn_the_message_says_what_to_install(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden" / "nilearn"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('hidden')")
+    done = subprocess.run(
+        [MRIUQ, "simulate", "exam", tmp_path / "new"],
+        env={**os.environ, "PYTHONPATH": str(hidden.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 6
+    assert "mriuq[simulate]" in done.stderr
+    assert not (tmp_path / "new").exists()
