@@ -25,6 +25,7 @@ from mriuq_cli.cohort.plan import MAPS, Plan, PlannedCase
 from mriuq_cli.data.case import Case
 from mriuq_cli.data.nifti import write_volume
 from mriuq_cli.data.sidecar import write_json
+from mriuq_cli.data.traces import claim_of
 from mriuq_cli.errors import MachineError, MethodError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.inference.memory import peak_memory
@@ -152,9 +153,12 @@ def _write(
     files = _file_names(answer, planned)
     everything = [path for parts in files.values() for path in parts.values()]
     _make_way(planned, everything, bench)
+    claims = [claim_of(parts["receipt"]) for parts in files.values()]
     scales = {name: bench.scale or e.display if e.unit == "z" else None for name, e in answer.estimates.items()}
     try:
         with clock.step("write"):
+            for claim in claims:
+                claim.touch()
             _write_images(_images(answer, files, scales), case, bench.writers)
             for group, parts in files.items():
                 facts = (
@@ -172,6 +176,9 @@ def _write(
         for path in reversed(everything):
             path.unlink(missing_ok=True)
         raise
+    finally:
+        for claim in claims:
+            claim.unlink(missing_ok=True)
     return files
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mriuq_cli.cohort import receipts
 from mriuq_cli.data.case import CaseRef, Cohort
+from mriuq_cli.data.traces import is_ours, receipt_of
 from mriuq_cli.errors import InputError, MachineError, UsageError
 from mriuq_cli.hooks.method import Method
 
@@ -86,7 +87,7 @@ class PlannedCase:
 
     def receipt(self, group: str) -> Path:
         """Return the path of a group's receipt."""
-        return self.path(f"{group}.receipt.json")
+        return receipt_of(self.folder, f"{self.ref.id}_{group}")
 
     def path(self, ending: str) -> Path:
         """Return the path of one of the case's files."""
@@ -137,6 +138,7 @@ def make_plan(plugin: Plugin, request: Request) -> Plan:
         placed = [_checked(case, shared) for case in placed]
     elif not request.overwrite:
         _refuse_existing(placed)
+    _refuse_to_replace_scans(placed)
     sized = tuple(_sized(case, weights, request.tile) for case in placed)
     folders = (root,) if root else tuple(dict.fromkeys(case.folder for case in sized))
     return Plan(plugin.name, request, sized, weights, calibration, device, threads, folders, shared)
@@ -278,6 +280,20 @@ def _refuse_existing(cases: Sequence[PlannedCase]) -> None:
         )
 
 
+def _refuse_to_replace_scans(cases: Sequence[PlannedCase]) -> None:
+    """Refuse places where an image lies that neither receipt nor claim speaks for: it may be the very scan that was left out."""
+    for case in cases:
+        places = [(case.receipt(target), path) for target in case.targets for path in case.images(target).values()]
+        places += [(case.receipt(MAPS), case.map_image(f"{name}_outlier")) for name in case.checks]
+        for receipt, path in places:
+            if path.exists() and not is_ours(receipt):
+                raise MachineError(
+                    "is an image that mriuq did not write, so it is never replaced",
+                    where=path,
+                    hint="Name another folder with --out, or another --id.",
+                )
+
+
 def _checked(case: PlannedCase, shared: Mapping[str, Any]) -> PlannedCase:
     """Ask the receipts whether the case is done."""
     if case.ref.problem is not None:
@@ -296,7 +312,7 @@ def _sized(case: PlannedCase, weights: WeightsFolder | None, tile: int | None) -
     if case.done or case.ref.problem is not None:
         return case
     shape = read_header(next(iter(case.ref.volumes.values())).path).geometry.shape
-    figures = weights.figures("memory") if weights else {"per_voxel_bytes": 64}
+    figures = weights.config.get("memory", {}) if weights else {"per_voxel_bytes": 64}
     tiles = weights is not None and weights.config.get("fov") != "fixed"
     counts = len(case.ref.volumes), len(case.targets) + len(case.checks)
     chosen = fit_tile(shape, *counts, figures, tiles=tiles, tile=tile)

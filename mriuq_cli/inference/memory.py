@@ -46,7 +46,7 @@ def predict_demand(
     inputs, targets
         How many images are read and predicted.
     figures
-        The object ``memory`` of ``weights.json``: ``per_voxel_bytes`` (activations per voxel of the grid, or of the
+        What the weights' configuration says under ``memory``: ``per_voxel_bytes`` (activations per voxel of the grid, or of the
         tile), ``base_bytes`` (the process before it reads), ``array_copies`` (copies of each input held at once).
     tile
         Edge of the tiles, or None.

@@ -70,11 +70,6 @@ class WeightsFolder:
         assert isinstance(config, Mapping)
         return config
 
-    def figures(self, name: str) -> Mapping[str, Any]:
-        """Return the object ``name`` of ``weights.json``, empty if it is absent or something else."""
-        value = self.meta.get(name)
-        return value if isinstance(value, Mapping) else {}
-
 
 def find_weights(plugin: Plugin, folder: Path | None) -> WeightsFolder:
     """Find weights and check that they are whole and made for this method.
@@ -134,7 +129,7 @@ def load_model(plugin: Plugin, weights: WeightsFolder, device: str) -> nn.Module
         raise WeightsError(
             f"the weights do not fit the network of {plugin.name} {plugin.version}: {first[:200]}",
             where=path,
-            hint=f"They were made with {weights.figures('versions') or 'an unknown version'}.",
+            hint=f"They were made with {weights.meta.get('versions') or 'an unknown version'}.",
         ) from error
     return model.to(device).eval().requires_grad_(False)
 

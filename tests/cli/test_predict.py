@@ -214,6 +214,15 @@ def test_overwrite_leaves_nothing_of_the_old_set(here, predict):
     assert contents(here / "out") == contents(here / "fresh")
 
 
+def test_the_scan_that_was_left_out_is_never_replaced(here, predict):
+    scan = exams.save(here / "exam_flair.nii.gz", exams.phantom()[..., 0])
+    before = scan.read_bytes()
+    for way in ("--overwrite", "--resume"):
+        done = predict("exam.nii.gz", *FLAIR, way, code=6)
+        assert "mriuq did not write" in done.stderr
+    assert scan.read_bytes() == before
+
+
 def test_resume_skips_what_is_whole_and_redoes_what_is_not(here, predict):
     words = ("exam.nii.gz", *FLAIR, "--out", "out")
     predict(*words)

@@ -13,6 +13,7 @@ from mriuq_cli.data.case import CaseRef, VolumeRef
 from mriuq_cli.data.layouts import four_d
 from mriuq_cli.data.layouts.contrasts import LABELS, names_of, role_of_ending
 from mriuq_cli.data.nifti import SUFFIXES, read_header, stem
+from mriuq_cli.data.traces import is_ours, receipt_of
 from mriuq_cli.errors import InputError, MriuqError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _is_input(path: Path) -> bool:
     name = path.name
     if name.startswith(".") or not name.lower().endswith(SUFFIXES) or path.is_dir():
         return False
-    return not path.with_name(f"{stem(path)}.receipt.json").exists()
+    return not is_ours(receipt_of(path.parent, stem(path)))
 
 
 def _split(path: Path) -> tuple[str, str]:
