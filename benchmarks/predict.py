@@ -60,11 +60,12 @@ def monai_unet() -> Callable[[], object]:
 
 def own_network(weights: Path) -> Callable[[], object]:
     """Return the bare pass of the shipped network on the padded array, its features included."""
+    from safetensors.torch import load_file
+
     from mriuq_qrunet import features
     from mriuq_qrunet.inputs import Scene, context, rows
     from mriuq_qrunet.model import build
     from mriuq_qrunet.network import fold
-    from safetensors.torch import load_file
 
     network = build(json.loads((weights / "weights.json").read_text())["config"]).eval()
     network.load_state_dict(load_file(weights / "weights.safetensors"))
@@ -142,7 +143,9 @@ def main() -> None:
             mine = timed(own)
             outliers, _ = end_to_end(exam, "impute", "--outliers")
             peaks.append(peak)
-            for name, pair in zip("abco", ((paper, bare), (small, mine), (small, bare), (outliers, small)), strict=True):
+            for name, pair in zip(
+                "abco", ((paper, bare), (small, mine), (small, bare), (outliers, small)), strict=True
+            ):
                 rows[name].append(pair)
         show("(a) preset paper, end to end / MONAI UNet, bare", rows["a"])
         show("(b) shipped weights, end to end / own network, bare", rows["b"])
@@ -154,7 +157,10 @@ def main() -> None:
         for name in ("paper", "impute"):
             print(f"seconds, {name}: " + "  ".join(f"{k} {v:.2f}" for k, v in shares(exam, name).items()))
         if chosen.window:
-            show("(a) preset paper, end to end / MONAI's usual pipeline", [(rows["a"][-1][0], timed(usual_pipeline(exam)))])
+            show(
+                "(a) preset paper, end to end / MONAI's usual pipeline",
+                [(rows["a"][-1][0], timed(usual_pipeline(exam)))],
+            )
     print(f"{torch.get_num_threads()} threads; peak memory of this process "
           f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")  # fmt: skip
 

@@ -53,12 +53,15 @@ def main() -> None:
         for words in COMMANDS:
             ours = ["-m", "mriuq_cli.main", *words]
             pairs = [
-                (seconds([sys.executable, *ours]), seconds([sys.executable, str(bare), "--help"])) for _ in range(rounds)
+                (seconds([sys.executable, *ours]), seconds([sys.executable, str(bare), "--help"]))
+                for _ in range(rounds)
             ]
             ratio = statistics.median(a / b for a, b in pairs)
             mine, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
             heavy = ", ".join(imported(ours)) or "none"
-            print(f"mriuq {' '.join(words):24} {mine:.3f} s / bare {theirs:.3f} s = {ratio:.2f}   heavy imports: {heavy}")
+            print(
+                f"mriuq {' '.join(words):24} {mine:.3f} s / bare {theirs:.3f} s = {ratio:.2f}   heavy imports: {heavy}"
+            )
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def make_trial(
     from mriuq_cli.data.reader import read_case
     from mriuq_cli.inference.weights import find_weights
 
-    folders = [find_weights(plugin, folder) for folder in (weights or [None])] if plugin.has("mriuq_model") else []
+    named: list[Path | None] = [*weights] or [None]
+    folders = [find_weights(plugin, folder) for folder in named] if plugin.has("mriuq_model") else []
     method = plugin.method
     inside = {role.name for role in method.inputs}
     roles = (*method.inputs, *(role for role in method.targets if role.name not in inside))

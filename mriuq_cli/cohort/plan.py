@@ -281,7 +281,7 @@ def _refuse_existing(cases: Sequence[PlannedCase]) -> None:
 
 
 def _refuse_to_replace_scans(cases: Sequence[PlannedCase]) -> None:
-    """Refuse places where an image lies that neither receipt nor claim speaks for: it may be the very scan that was left out."""
+    """Refuse places where an image lies that is no output of ours: it may be the very scan that was left out."""
     for case in cases:
         places = [(case.receipt(target), path) for target in case.targets for path in case.images(target).values()]
         places += [(case.receipt(MAPS), case.map_image(f"{name}_outlier")) for name in case.checks]

@@ -143,7 +143,8 @@ def make_record(
         tumour = inside.get(TUMOUR, np.zeros(value.size, dtype=bool))
         gradient = measure.gradient_magnitude(estimate.value, brain)
         chosen = _draw(value.size, draw)
-        sample = Sample(*(a[chosen] for a in (value, lower, upper, truth.values, gradient)), tumour=tumour[chosen])
+        value_, lower_, upper_, truth_, slope = (a[chosen] for a in (value, lower, upper, truth.values, gradient))
+        sample = Sample(value_, lower_, upper_, truth_, slope, tumour[chosen])
     scores = score_voxels(value, lower, upper, truth.values)
     margin = np.float32(half)
     return Record(

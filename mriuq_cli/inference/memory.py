@@ -46,8 +46,9 @@ def predict_demand(
     inputs, targets
         How many images are read and predicted.
     figures
-        What the weights' configuration says under ``memory``: ``per_voxel_bytes`` (activations per voxel of the grid, or of the
-        tile), ``base_bytes`` (the process before it reads), ``array_copies`` (copies of each input held at once).
+        What the weights' configuration says under ``memory``: ``per_voxel_bytes`` (activations per voxel of the
+        grid, or of the tile), ``base_bytes`` (the process before it reads), ``array_copies`` (copies of each input
+        held at once).
     tile
         Edge of the tiles, or None.
     """

@@ -112,7 +112,9 @@ def _claim(folder: Path, text: str, *, resume: bool) -> None:
     stated = folder / "recipe.yaml"
     if stated.exists():
         if not resume:
-            raise MachineError("holds a training already", where=folder, hint="go on with --resume, or choose another --out")
+            raise MachineError(
+                "holds a training already", where=folder, hint="go on with --resume, or choose another --out"
+            )
         if stated.read_text() != text:
             raise MachineError("holds the training of another recipe", where=folder, hint="choose another --out")
         return
@@ -140,9 +142,7 @@ def _task(
 
     def dataset(cohort: Cohort, split: str) -> Any:
         cases = [partial(_remember, ref, seen) for ref in cohort]
-        return plugin.call(
-            "mriuq_dataset", config=config, cases=cases, stage=stage, split=split, previous=previous
-        )
+        return plugin.call("mriuq_dataset", config=config, cases=cases, stage=stage, split=split, previous=previous)
 
     return Task(
         model=model,

@@ -12,7 +12,9 @@ import typer
 def train(
     method: str,
     options: Mapping[str, Any],
-    recipe: Annotated[Path, typer.Argument(help="YAML file that states the training, or the name of a recipe that ships.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="YAML file that states the training, or the name of a recipe that ships.")
+    ],
     data: Annotated[list[Path], typer.Option(help="Cohort to learn from: folders of cases, or 4-D files.")],
     out: Annotated[Path, typer.Option(help="Run folder: recipe, log, checkpoints, weights.")],
     steps: Annotated[int | None, typer.Option(help="Budget in steps (overrides the recipe).")] = None,

@@ -32,7 +32,9 @@ def other_scanner(z: Tensor, own: Tensor, strength: float, rng: np.random.Genera
         if rng.random() < 0.25:
             mixed = rng.uniform(0, min(1.0, strength))
             image = torch.lerp(image, blur(image[None])[0], mixed)
-        changed.append(_standardised(image, mask, 1 + 0.1 * strength * rng.uniform(-1, 1), 0.1 * strength * rng.uniform(-1, 1)))
+        changed.append(
+            _standardised(image, mask, 1 + 0.1 * strength * rng.uniform(-1, 1), 0.1 * strength * rng.uniform(-1, 1))
+        )
     return torch.stack(changed)
 
 

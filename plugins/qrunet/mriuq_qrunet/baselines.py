@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
 from mriuq_cli.api import Baseline, Case, Predictor
 from mriuq_qrunet import features
 from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import Exam, prepare, restore
 from mriuq_qrunet.inputs import Scene
-from numpy.typing import NDArray
-from torch.nn import functional
 
 Rows = NDArray[np.float32]
 Columns = Callable[[Exam], Rows]

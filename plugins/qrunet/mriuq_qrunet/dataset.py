@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
 from mriuq_cli.api import Cases
 from mriuq_qrunet import features
 from mriuq_qrunet.augment import other_scanner
@@ -14,9 +18,6 @@ from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import prepare
 from mriuq_qrunet.inputs import Corner, Scene, context, rows
 from mriuq_qrunet.network import fold
-from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import Dataset
 
 _MARGIN = 3
 _N = len(CONTRASTS)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mriuq_cli.api import Case, Descriptor, ras_geometry
 from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import Exam
-from numpy.typing import NDArray
 
 _STEP = 2
 """Intensities are looked at on every second voxel along each axis."""
@@ -48,7 +49,9 @@ def _shape(brain: NDArray[np.bool_]) -> Iterator[Descriptor]:
         spread = np.sqrt(np.average(along**2, weights=count))
         skew = float(np.average(along**3, weights=count) / max(spread, 1e-6) ** 3)
         yield Descriptor(f"skew along {'xyz'[axis]}", skew, f"orientation: {words}", f"orientation: {words}", 0.03)
-    sizes = np.array([np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis))).size for axis in range(3)])
+    sizes = np.array(
+        [np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis))).size for axis in range(3)]
+    )
     for axis, name in ((0, "width"), (2, "height")):
         ratio = float(sizes[axis] / sizes[1])
         words = f"orientation or field of view: unusual {name} of the brain"

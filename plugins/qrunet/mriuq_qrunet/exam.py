@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mriuq_cli.api import Case, InputError, from_ras, ras_geometry, to_ras
 from mriuq_qrunet.contrasts import CONTRASTS
-from numpy.typing import NDArray
 
 MULTIPLE = 8
 """The box is padded at its far ends to a multiple of this."""

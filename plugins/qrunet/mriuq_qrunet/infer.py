@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 import torch
+from torch import Tensor, nn
+
 from mriuq_cli.api import Config, UsageError
 from mriuq_qrunet import features
 from mriuq_qrunet.contrasts import CONTRASTS
@@ -12,7 +15,7 @@ from mriuq_qrunet.exam import MULTIPLE, Exam
 from mriuq_qrunet.inputs import Corner, Scene, context
 from mriuq_qrunet.network import PyramidNet, Trunk, fold
 from mriuq_qrunet.voxels import VoxelHead
-from torch import Tensor, nn
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:

@@ -67,5 +67,7 @@ def context(scene: Scene, given: Tensor, start: Corner, shape: Corner, flip: flo
 def rows(z: Tensor, smooth: Tensor, given: Tensor, place: Tensor, where: Tensor) -> Tensor:
     """Return ``(n, ROW)`` for the marked voxels of a crop; ``z`` and ``smooth`` are ``(4, X, Y, Z)``."""
     seen = given[:, None]
-    values = torch.cat([z[:, where] * seen, smooth[:, where] * seen, seen.expand(-1, int(where.sum())), place[:, where]])
+    values = torch.cat(
+        [z[:, where] * seen, smooth[:, where] * seen, seen.expand(-1, int(where.sum())), place[:, where]]
+    )
     return values.T.contiguous()

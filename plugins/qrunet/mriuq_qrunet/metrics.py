@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from mriuq_cli.api import Estimate
 from numpy.typing import NDArray
+
+from mriuq_cli.api import Estimate
 
 _TRUNCATE = 3.5
 _SIGMA = 1.5

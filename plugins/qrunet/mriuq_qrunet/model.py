@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from mriuq_cli.api import Config, UsageError
 from mriuq_qrunet.loss import Objective
 from mriuq_qrunet.network import PyramidNet
 from mriuq_qrunet.published import PublishedObjective, ResidualUNet
-from torch import nn
 
 
 def build(config: Config) -> nn.Module:

@@ -55,7 +55,9 @@ class Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.first = Block(width, width)
-        self.second = nn.Sequential(nn.Conv3d(width, width, 3, padding=1, bias=False), nn.BatchNorm3d(width, momentum=0.05))
+        self.second = nn.Sequential(
+            nn.Conv3d(width, width, 3, padding=1, bias=False), nn.BatchNorm3d(width, momentum=0.05)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, width, x, y, z)`` to the same shape."""

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from mriuq_cli.api import API_VERSION, Config, Method, Option, Role, hookimpl
 
 if TYPE_CHECKING:
-    from mriuq_cli.api import Baseline, Case, Cases, Context, Metric, Prediction
     from torch import nn
     from torch.utils.data import Dataset
+
+    from mriuq_cli.api import Baseline, Case, Cases, Context, Metric, Prediction
 
 _HERE = Path(__file__).parent
 _ROLES = (
@@ -20,7 +21,15 @@ _ROLES = (
     Role("t1gd", "T1-weighted after gadolinium", ("t1ce", "t1c", "t1post")),
     Role("t2", "T2-weighted", ("t2w",)),
 )
-_LEARNING = {"crop": 40, "reuse": 16, "slots": 4, "augment": 1.0, "share": 0.4, "given_weight": 0.05, "mean_weight": 0.5}
+_LEARNING = {
+    "crop": 40,
+    "reuse": 16,
+    "slots": 4,
+    "augment": 1.0,
+    "share": 0.4,
+    "given_weight": 0.05,
+    "mean_weight": 0.5,
+}
 _TAUS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PRESETS: dict[str, Config] = {
     "small": {
@@ -53,7 +62,8 @@ def mriuq_method() -> Method:
         default_weights="impute",
         recipes=_HERE / "recipes",
         card=_HERE / "CARD.md",
-        citation="Salim, Joshi, Leahy: Contrast Synthesis with Uncertainty Estimation using Quantile Regression and U-Nets",
+        citation="Salim, Joshi, Leahy: Contrast Synthesis with Uncertainty Estimation using Quantile Regression and "
+        "U-Nets",
     )
 
 

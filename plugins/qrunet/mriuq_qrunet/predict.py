@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
 from mriuq_cli.api import Case, Check, Context, Estimate, InputError, Prediction
 from mriuq_qrunet.contrasts import CONTRASTS, DISPLAY
 from mriuq_qrunet.describe import describe
 from mriuq_qrunet.exam import MULTIPLE, Exam, prepare, restore
 from mriuq_qrunet.infer import Answer, Inference
 from mriuq_qrunet.inputs import Corner
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
 _LEVEL = 0.9
 _CHECKED = 64
@@ -72,9 +73,7 @@ def _checks(
     return checks
 
 
-def _estimates(
-    answer: Answer, mask: Tensor, exam: Exam, case: Case, own: NDArray[np.bool_] | None = None
-) -> Any:
+def _estimates(answer: Answer, mask: Tensor, exam: Exam, case: Case, own: NDArray[np.bool_] | None = None) -> Any:
     """Yield an estimate for each target; ``own`` limits where it speaks."""
     inside = mask.cpu().numpy()
     speaks = inside if own is None else inside & own

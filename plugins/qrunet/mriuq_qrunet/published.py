@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
 from mriuq_cli.api import Cases
 from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import prepare
 from mriuq_qrunet.loss import pinball
-from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 N = len(CONTRASTS)
 
@@ -82,13 +83,9 @@ class _Skip(nn.Module):
 def _level(inputs: int, outputs: int, channels: Sequence[int], *, top: bool) -> nn.Sequential:
     """Build one level: down by 2, what lies below, up by 2."""
     width, below = channels[0], channels[1:]
-    bottom: nn.Module = (
-        _level(width, width, below, top=False) if len(below) > 1 else _Unit(width, below[0], 1, units=2)
-    )
+    bottom: nn.Module = _level(width, width, below, top=False) if len(below) > 1 else _Unit(width, below[0], 1, units=2)
     joined = width + (width if len(below) > 1 else below[0])
-    up = nn.Sequential(
-        _Convolution(joined, outputs, 2, up=True), _Unit(outputs, outputs, 1, units=1, bare=top)
-    )
+    up = nn.Sequential(_Convolution(joined, outputs, 2, up=True), _Unit(outputs, outputs, 1, units=1, bare=top))
     return nn.Sequential(_Unit(inputs, width, 2, units=2), _Skip(bottom), up)
 
 

@@ -44,7 +44,9 @@ class VoxelHead:
         self.joint_trunk = [unfolded @ part for part in spread]
         self.joint_bias = [(joint.bias + unfolded @ part)[:, None] for part in offset]
 
-    def __call__(self, hidden: Tensor, z: Tensor, smooth: Tensor, seen: Tensor, place: list[Tensor], brain: Tensor) -> Tensor:
+    def __call__(
+        self, hidden: Tensor, z: Tensor, smooth: Tensor, seen: Tensor, place: list[Tensor], brain: Tensor
+    ) -> Tensor:
         """Return ``(n, targets, outputs)`` for the voxels of ``brain`` in order.
 
         ``hidden`` is ``(width, X/2, Y/2, Z/2)``; ``z`` and ``smooth`` are ``(4, X, Y, Z)``; ``place`` holds each
@@ -77,7 +79,7 @@ class VoxelHead:
             values[given] = image[given][:, chunk] if len(given) == 1 else image[:, chunk][given]
             yield values
         yield seen[:, None].expand(-1, len(chunk))
-        nx, ny, nz = (len(axis) for axis in axes)
+        ny, nz = len(axes[1]), len(axes[2])
         yield torch.stack([axes[0][chunk // (ny * nz)], axes[1][chunk // nz % ny], axes[2][chunk % nz]])
 
     def _layers(self, values: Tensor, hidden: Tensor, group: int) -> Tensor:

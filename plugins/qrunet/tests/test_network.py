@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mriuq_qrunet import features
 from mriuq_qrunet.dataset import Crops, _fine_of_crop, draw_given
 from mriuq_qrunet.inputs import Scene, context, rows

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mriuq_cli.api import Case, Context, InputError, Volume
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_qrunet.contrasts import CONTRASTS
