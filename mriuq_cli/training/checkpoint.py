@@ -82,13 +82,22 @@ def load_state(
     """
     if not (folder / "state.json").exists():
         return None
-    facts: dict[str, Any] = json.loads((folder / "state.json").read_bytes())
-    content = (folder / facts["file"]).read_bytes()
-    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+    try:
+        facts: dict[str, Any] = json.loads((folder / "state.json").read_bytes())
+        content = (folder / facts["file"]).read_bytes()
+        whole = hashlib.sha256(content).hexdigest() == facts["sha256"]
+    except (OSError, ValueError, TypeError, KeyError):
+        whole = False
+    if not whole:
         raise WeightsError("the training state was altered", where=folder, hint="start the training anew")
     tensors = load_tensors(content)
-    model.load_state_dict(_part(tensors, "model."))
-    average.load_state_dict(_part(tensors, "average."))
+    try:
+        model.load_state_dict(_part(tensors, "model."))
+        average.load_state_dict(_part(tensors, "average."))
+    except RuntimeError:
+        raise WeightsError(
+            "the training state is of another network", where=folder, hint="the method has changed since: start anew"
+        ) from None
     _fill_optimiser(optimiser, _part(tensors, "optimiser."))
     return facts
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, default_collate
 
+from mriuq_cli.data.atomic import atomic_file
 from mriuq_cli.errors import MachineError
 from mriuq_cli.training.checkpoint import load_state, save_state
 from mriuq_cli.training.recipe import Optimisation, Validation
@@ -100,7 +101,7 @@ def train(task: Task, options: Optimisation, validation: Validation, *, resume: 
     Raises
     ------
     MachineError
-        If the loss stops being finite.
+        If the loss or its gradient stops being finite.
     """
     model, average = _prepare(task)
     optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=options.decay)
@@ -174,14 +175,18 @@ def _one_step(
         group["lr"] = rate
     with torch.autocast(torch.device(task.device).type, dtype, enabled=dtype is not torch.float32):
         losses = task.objective(model, batch)
-    if not torch.isfinite(losses["loss"]):
-        raise MachineError(f"the loss is not finite at step {step}", hint="lower the rate in the recipe")
+    _require_finite(losses["loss"], "loss", step)
     optimiser.zero_grad(set_to_none=True)
     losses["loss"].backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+    _require_finite(nn.utils.clip_grad_norm_(model.parameters(), options.clip), "gradient", step)
     optimiser.step()
     _follow(average, model, min(options.average, (step + 1) / (step + 10)))
     return {name: float(value.detach()) for name, value in losses.items()} | {"rate": rate}
+
+
+def _require_finite(value: Tensor, name: str, step: int) -> None:
+    if not torch.isfinite(value):
+        raise MachineError(f"the {name} is not finite at step {step}", hint="lower the rate in the recipe")
 
 
 @torch.no_grad()
@@ -210,5 +215,6 @@ def _open_log(path: Path, step: int) -> Any:
     """Open the log for adding, cut back to the steps that the state has seen."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines()[:step] if path.exists() and step else []
-    path.write_text("".join(line + "\n" for line in lines))
+    with atomic_file(path) as temporary:
+        temporary.write_text("".join(line + "\n" for line in lines))
     return path.open("a")

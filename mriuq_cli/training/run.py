@@ -21,7 +21,7 @@ from mriuq_cli.errors import InputError, MachineError, UsageError
 from mriuq_cli.hooks.manager import Plugin
 from mriuq_cli.hooks.roles import Stage
 from mriuq_cli.training.checkpoint import save_weights
-from mriuq_cli.training.loop import Report, Task, train
+from mriuq_cli.training.loop import Report, Task, seed_all, train
 from mriuq_cli.training.recipe import Recipe, write_recipe
 
 
@@ -72,10 +72,12 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
     Raises
     ------
     UsageError
-        If recipe and cohort do not fit together.
+        If recipe and cohort do not fit together, or the recipe states no budget.
     MachineError
         If the folder holds another training.
     """
+    if recipe.train.steps is None and recipe.train.minutes is None:
+        raise UsageError("the recipe states no budget", hint="give --steps or --minutes, or state one under 'train'")
     config = resolve_config(plugin, recipe)
     learners, watched = split(cohort, recipe)
     text = write_recipe(recipe)
@@ -87,9 +89,10 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
     began = time.monotonic()
     previous: dict[str, nn.Module] = {}
     for stage in _stages(plugin, config):
+        seed_all(recipe.seed, 0)  # what a method draws while it makes its data must not depend on where a resume began
         task = _task(plugin, config, stage.name, model, (learners, watched), previous, seen, recipe, run)
-        model = train(task, recipe.train, recipe.validation, resume=run.resume, report=run.report)
-        previous[stage.name] = model
+        previous[stage.name] = train(task, recipe.train, recipe.validation, resume=run.resume, report=run.report)
+        model.load_state_dict(previous[stage.name].state_dict())  # the next stage goes on from the average
     facts = {
         "method": plugin.name,
         "api_version": plugin.method.api_version,
@@ -103,7 +106,10 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
         },
         "versions": {"mriuq": version("mriuq"), plugin.distribution: plugin.version, "torch": torch.__version__},
     }
-    save_weights(run.folder / "weights", model, facts, [seen[ref.id] for ref in learners if ref.id in seen])
+    for ref in learners:  # a data set that reads late may have read some of them before a resume only
+        if ref.id not in seen:
+            _remember(ref, seen)
+    save_weights(run.folder / "weights", model, facts, [seen[ref.id] for ref in learners])
     return run.folder / "weights"
 
 

@@ -58,15 +58,17 @@ def _changed(
 ) -> Any:
     """Return the recipe with the command line's changes; raise UsageError if it is another method's."""
     from mriuq_cli.errors import UsageError
+    from mriuq_cli.training.recipe import change_recipe
 
     if recipe.method != method:
         raise UsageError(f"the recipe is for '{recipe.method}', not '{method}'")
-    budget = {"steps": steps, "minutes": minutes} if steps or minutes else {}
-    changes: dict[str, Any] = {"train": recipe.train.model_copy(update=budget)}
+    changes: dict[str, Any] = {}
+    if steps is not None or minutes is not None:
+        changes["train"] = {**recipe.train.model_dump(), "steps": steps, "minutes": minutes}
     if fold is not None:
         if recipe.folds is None:
             raise UsageError("--fold needs a recipe with 'folds'")
-        changes["folds"] = recipe.folds.model_copy(update={"hold_out": fold})
+        changes["folds"] = {"count": recipe.folds.count, "hold_out": fold}
     if seed is not None:
         changes["seed"] = seed
-    return recipe.model_copy(update=changes)
+    return change_recipe(recipe, changes)

@@ -29,11 +29,12 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     Raises
     ------
     InputError
-        If nothing is missing or nothing is given.
+        If nothing is given, or nothing is missing and no outlier maps are asked for.
     """
     given = tuple(name for name in CONTRASTS if name in case.volumes)
     missing = tuple(name for name in CONTRASTS if name not in case.volumes)
-    if not given or not missing:
+    outliers = bool(options.get("outliers"))
+    if not given or not (missing or outliers):
         state = "nothing is given" if not given else "nothing is missing"
         raise InputError(f"{state}: {', '.join(CONTRASTS)}", where=case.id)
     context.progress(0.0, "prepare")
@@ -41,17 +42,19 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     inference = Inference(model, context.config, exam, context.device, context.tile)
     whole: Corner = exam.brain.shape  # type: ignore[assignment]
     context.progress(0.2, "network")
-    answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
-    estimates = dict(zip(missing, _estimates(answer, mask, exam, case), strict=True))
+    estimates = {}
+    if missing:
+        answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
+        estimates = dict(zip(missing, _estimates(answer, mask, exam, case), strict=True))
     context.progress(0.7, "checks")
-    corner, shape = ((0, 0, 0), whole) if options.get("outliers") or not inference.free else _centre(exam)
+    corner, shape = ((0, 0, 0), whole) if outliers or not inference.free else _centre(exam)
     checks = _checks(inference, given, corner, shape, exam, case)
     return Prediction(
         estimates=estimates,
         available=given,
         checks=checks,
         descriptors=describe(case, exam),
-        facts={"BrainVoxels": int(exam.brain.sum()), "Taus": list(answer.taus)},
+        facts={"BrainVoxels": int(exam.brain.sum()), "Taus": list(context.config["taus"])},
     )
 
 
@@ -74,7 +77,7 @@ def _checks(
 
 
 def _estimates(answer: Answer, mask: Tensor, exam: Exam, case: Case, own: NDArray[np.bool_] | None = None) -> Any:
-    """Yield an estimate for each target; ``own`` limits where it speaks."""
+    """Yield an estimate for each target; for a check, ``own`` limits where it speaks and no mean is needed."""
     inside = mask.cpu().numpy()
     speaks = inside if own is None else inside & own
     native = restore(speaks, exam, case).astype(bool)
@@ -87,7 +90,7 @@ def _estimates(answer: Answer, mask: Tensor, exam: Exam, case: Case, own: NDArra
 
     for target in range(answer.quantiles.shape[1]):
         low, mid, high = (image(answer.quantiles[:, target, i]) for i in (lower, value, upper))
-        mean = None if answer.mean is None else image(answer.mean[:, target])
+        mean = None if answer.mean is None or own is not None else image(answer.mean[:, target])
         level = answer.taus[upper] - answer.taus[lower]
         yield Estimate(mid, low, high, native, round(level, 6), "z", "median", mean, DISPLAY)
 

@@ -1,0 +1,155 @@
+"""From recipe to weights with a method of two stages: who is learnt from, what the weights say, and resume."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+from mriuq_cli.data.case import Cohort
+from mriuq_cli.errors import MachineError, UsageError
+from mriuq_cli.hooks.roles import Stage
+from mriuq_cli.training import run as module
+from mriuq_cli.training.recipe import Recipe
+from mriuq_cli.training.run import Run, run_training, split
+
+
+class Lazy(Dataset):
+    """Reads a case only when an item is asked for; draws something of its own when it is made."""
+
+    def __init__(self, cases, previous):
+        self.cases, self.previous, self.shift = cases, previous, torch.rand(())
+
+    def __len__(self):
+        return len(self.cases)
+
+    def __getitem__(self, index):
+        case = self.cases[index]()
+        given = float(sum(p.sum() for net in self.previous.values() for p in net.parameters()))
+        return torch.tensor([float(case.number), float(self.shift), given])
+
+
+class Fake:
+    """A method as the manager would lend it."""
+
+    name, distribution, version = "fake", "mriuq-fake", "1.0"
+    method = SimpleNamespace(presets={"p": {"width": 3}}, api_version=1)
+
+    def has(self, hook):
+        return hook == "mriuq_stages"
+
+    def call(self, hook, **given):
+        return getattr(self, hook)(**given)
+
+    def mriuq_stages(self, config):
+        return [Stage("first"), Stage("second")]
+
+    def mriuq_model(self, config):
+        return nn.Linear(config["width"], 1)
+
+    def mriuq_loss(self, config, stage):
+        return lambda model, batch: {"loss": (model(batch / 10) - 1).square().mean()}
+
+    def mriuq_dataset(self, config, cases, stage, split, previous):
+        assert list(previous) == ([] if stage == "first" else ["first"])
+        return Lazy(cases, previous)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Return the ids of the cases in the order in which they are read."""
+    ids = []
+
+    def read_case(ref, read=None):
+        ids.append(ref.id)
+        prints = {"t1": f"{ref.id}-t1", "t2": f"{ref.id}-t2"}
+        return SimpleNamespace(id=ref.id, number=int(ref.id[1:]), volumes={"t1": 1}, fingerprints=prints)
+
+    monkeypatch.setattr(module._remember, "__defaults__", (read_case,))
+    return ids
+
+
+def cohort(n):
+    return Cohort(tuple(SimpleNamespace(id=f"s{i}") for i in reversed(range(n))))
+
+
+def recipe(steps=6, **parts):
+    train = {"steps": steps, "batch": 1, "save_every": 1, "warmup": 0, "rate": 0.01}
+    return Recipe(**({"method": "fake", "preset": "p", "train": train} | parts))
+
+
+def go(folder, stated, subjects=6, *, resume=False, stop=None):
+    def report(share, text):
+        if stop and report.calls == stop:
+            raise KeyboardInterrupt
+        report.calls += 1
+
+    report.calls = 0
+    return run_training(Fake(), stated, cohort(subjects), Run(folder, "cpu", 1, resume, report))
+
+
+def ids(cases):
+    return [ref.id for ref in cases]
+
+
+def test_each_subject_is_held_out_of_one_fold():
+    held = []
+    for fold in range(3):
+        learners, watched = split(cohort(7), recipe(folds={"count": 3, "hold_out": fold}))
+        assert not ids(watched) and ids(learners) == sorted(ids(learners))
+        held += sorted({f"s{i}" for i in range(7)} - set(ids(learners)))
+    assert held == ["s0", "s3", "s6", "s1", "s4", "s2", "s5"]
+
+
+def test_subjects_to_watch_are_neither_held_out_nor_learnt_from():
+    learners, watched = split(cohort(6), recipe(folds={"count": 2, "hold_out": 0}, validation={"subjects": 1}))
+    assert (ids(learners), ids(watched)) == (["s3", "s5"], ["s1"])
+
+
+def test_somebody_must_be_left_to_learn_from():
+    with pytest.raises(UsageError, match="2 cases are too few"):
+        split(cohort(2), recipe(validation={"subjects": 2}))
+
+
+def test_a_budget_is_needed(tmp_path):
+    with pytest.raises(UsageError, match="no budget"):
+        go(tmp_path / "run", recipe(train={"batch": 1}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_name_learners_alone(tmp_path, read):
+    stated = recipe(folds={"count": 3, "hold_out": 1}, validation={"subjects": 1, "every": 2, "batches": 2})
+    weights = go(tmp_path, stated)
+    facts = json.loads((weights / "weights.json").read_text())
+    assert facts["subjects"] == [[f"s{i}-t1", f"s{i}-t2"] for i in (2, 3, 5)]
+    assert "s0" in read and not {"s1", "s4"} & set(read)
+    assert facts["config"] == {"width": 3, "seed": 0} and facts["parameters"] == 4
+
+
+@pytest.mark.parametrize("stop", [3, 6, 9])
+def test_a_run_of_two_stages_resumes_to_the_same_weights_and_subjects(tmp_path, read, stop):
+    """3: in the first stage; 6: after the first step of the second, before it is saved; 9: within the second."""
+    whole = go(tmp_path / "whole", recipe())
+    with pytest.raises(KeyboardInterrupt):
+        go(tmp_path / "parts", recipe(), stop=stop)
+    del read[:]
+    parts = go(tmp_path / "parts", recipe(), resume=True)
+    assert (whole / "weights.safetensors").read_bytes() == (parts / "weights.safetensors").read_bytes()
+    subjects = [json.loads((folder / "weights.json").read_text())["subjects"] for folder in (whole, parts)]
+    assert subjects[0] == subjects[1] and len(subjects[0]) == 6
+
+
+def test_weights_name_every_learner_even_where_a_resume_had_nothing_left_to_read(tmp_path, read):
+    go(tmp_path, recipe())
+    weights = go(tmp_path, recipe(), resume=True)
+    assert len(json.loads((weights / "weights.json").read_text())["subjects"]) == 6
+
+
+def test_a_folder_of_another_recipe_is_refused_and_resume_in_a_new_one_begins(tmp_path, read):
+    go(tmp_path / "run", recipe(), resume=True)
+    with pytest.raises(MachineError, match="already"):
+        go(tmp_path / "run", recipe())
+    with pytest.raises(MachineError, match="another recipe"):
+        go(tmp_path / "run", recipe(steps=7), resume=True)
