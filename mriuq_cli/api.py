@@ -19,6 +19,7 @@ _HOMES = {
     "mriuq_cli.data.nifti": ("read_volume",),
     "mriuq_cli.data.volume": ("Volume",),
     "mriuq_cli.data.case": ("Case",),
+    "mriuq_cli.metrics.image": ("Similarity",),
     "mriuq_cli.present.figures": ("Panel", "comparison"),
     "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
 }

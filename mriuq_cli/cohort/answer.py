@@ -22,12 +22,13 @@ from mriuq_cli.uncertainty.conformal import (
     self_check_descriptor,
 )
 from mriuq_cli.uncertainty.estimate import Check, Descriptor, Estimate, Mask, Prediction
-from mriuq_cli.uncertainty.familiarity import Familiarity, judge, reference_for
+from mriuq_cli.uncertainty.familiarity import Familiarity, is_reference_of, judge, reference_for
 from mriuq_cli.uncertainty.interval import outlier_map, share_inside
 
 NOT_CALIBRATED = "not calibrated: how often these intervals hold is not known"
+_NOT_JUDGED = "no exams to compare with: whether this scan is familiar is not known"
 _WHOLE = 0.9
-"""Share of the brain that a check must speak of before it is shown as a map; a sample of voxels is far below."""
+"""Share of the brain below which an outlier map comes with a warning."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +46,9 @@ class Answer:
     inside
         Share of each given image's voxels inside the interval predicted from the others.
     familiarity
-        How like the reference exams this one is; None where there is no reference.
+        How like the reference exams this one is; None where that cannot be said.
+    unjudged
+        Why it cannot be said, in words; empty otherwise.
     """
 
     estimates: Mapping[str, Estimate]
@@ -53,6 +56,7 @@ class Answer:
     maps: Mapping[str, NDArray[Any]]
     inside: Mapping[str, float]
     familiarity: Familiarity | None
+    unjudged: str = ""
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -63,7 +67,13 @@ class Answer:
 
 
 def settle(
-    prediction: Prediction, case: Case, targets: tuple[str, ...], calibration: Calibration | None, *, outliers: bool
+    prediction: Prediction,
+    case: Case,
+    targets: tuple[str, ...],
+    calibration: Calibration | None,
+    *,
+    outliers: tuple[str, ...] = (),
+    weights: str | None = None,
 ) -> Answer:
     """Turn a raw prediction into what is told to the person.
 
@@ -72,7 +82,9 @@ def settle(
     targets
         What was to be predicted.
     outliers
-        Whether checks that speak of the whole brain become outlier maps.
+        Given images of which an outlier map was asked for.
+    weights
+        Hash of the weights that predicted; None for a method without a network.
 
     Raises
     ------
@@ -86,25 +98,31 @@ def settle(
     for name, raw in prediction.estimates.items():
         estimates[name] = raw
         if calibration is not None:
-            estimates[name], notes[name] = calibrate_estimate(raw, name, available, calibration)
-    checks, inside = _settle_checks(prediction.checks, calibration)
-    maps = dict(prediction.maps)
-    if outliers:
-        maps |= _outlier_maps(checks, _brain(case, estimates))
-    descriptors = (*prediction.descriptors, *([self_check_descriptor(list(inside.values()))] if inside else ()))
-    familiarity, unknown = _judged(descriptors, available, calibration)
-    warnings = [*case.warnings, *prediction.notes, *unknown]
+            estimates[name], note = calibrate_estimate(raw, name, available, calibration)
+            notes[name] = replace(note, ours=calibration.speaks_for(weights))
+    inside = _shares_inside(prediction.checks, calibration)
+    maps, unseen = _outlier_maps(prediction.outliers, outliers, calibration, _brain(case, estimates))
+    familiarity, unjudged = _judged(prediction.descriptors, inside, available, calibration)
+    warnings = [*case.warnings, *prediction.notes, *unseen]
     warnings += [warning for note in notes.values() for warning in note.warnings]
-    if calibration is None and (estimates or checks):
+    if calibration is None and (estimates or inside or maps):
         warnings.append(NOT_CALIBRATED)
+    if unjudged:
+        warnings.append(unjudged)
     if familiarity is not None and not familiarity.familiar:
         warnings.append(f"unfamiliar: {'; '.join(familiarity.reasons)}")
-    return Answer(estimates, notes, maps, inside, familiarity, tuple(dict.fromkeys(warnings)), dict(prediction.facts))
+    told = tuple(dict.fromkeys(warnings))
+    facts = dict(prediction.facts)
+    return Answer(estimates, notes, dict(prediction.maps) | maps, inside, familiarity, unjudged, told, facts)
 
 
 def refuse_unfamiliar(answer: Answer, case_id: str) -> None:
-    """Raise InputError if the exam is unlike the reference exams."""
-    if answer.familiarity is not None and not answer.familiarity.familiar:
+    """Raise InputError if the exam is unlike the reference exams, WeightsError if there is nothing to compare with."""
+    if answer.familiarity is None:
+        raise WeightsError(
+            answer.unjudged, where=case_id, hint="Without --refuse-unfamiliar it is predicted with a warning."
+        )
+    if not answer.familiarity.familiar:
         raise InputError(
             f"unfamiliar: {'; '.join(answer.familiarity.reasons)}",
             where=case_id,
@@ -129,35 +147,46 @@ def _require_sound(prediction: Prediction, case: Case, targets: tuple[str, ...])
     for name, array in prediction.maps.items():
         if array.shape != case.geometry.shape:
             raise MethodError(f"the map {name} has shape {array.shape}, the case {case.geometry.shape}")
+    for name, check in (*prediction.checks.items(), *prediction.outliers.items()):
+        if name not in case.volumes:
+            raise MethodError(f"the check of {name} is of an image that is not given")
+        if not check.estimate.mask.shape == check.observed.shape == case.geometry.shape:
+            raise MethodError(f"the check of {name} has shape {check.observed.shape}, the case {case.geometry.shape}")
 
 
-def _settle_checks(
-    checks: Mapping[str, Check], calibration: Calibration | None
-) -> tuple[dict[str, Check], dict[str, float]]:
-    """Return the checks with calibrated intervals, and the share of each image that its interval holds."""
-    settled, inside = {}, {}
-    for name, check in checks.items():
-        if calibration is None:
-            estimate, share = check.estimate, share_inside(check.estimate, check.observed)
-        else:
-            estimate, share = calibrate_check(check, name, calibration)
-        settled[name] = replace(check, estimate=estimate)
-        if np.isfinite(share):
-            inside[name] = share
-    return settled, inside
+def _settled(name: str, check: Check, calibration: Calibration | None) -> tuple[Estimate, float]:
+    """Return a check's calibrated estimate, and the share of the image that its interval holds."""
+    if calibration is None:
+        return check.estimate, share_inside(check.estimate, check.observed)
+    return calibrate_check(check, name, calibration)
+
+
+def _shares_inside(checks: Mapping[str, Check], calibration: Calibration | None) -> dict[str, float]:
+    shares = {name: _settled(name, check, calibration)[1] for name, check in checks.items()}
+    return {name: share for name, share in shares.items() if np.isfinite(share)}
 
 
 def _judged(
-    descriptors: tuple[Descriptor, ...], available: tuple[str, ...], calibration: Calibration | None
-) -> tuple[Familiarity | None, tuple[str, ...]]:
-    """Return the verdict, or None and the sentence that says why there is none."""
-    reference = reference_for(calibration.familiarity, available) if calibration else None
+    descriptors: tuple[Descriptor, ...],
+    inside: Mapping[str, float],
+    available: tuple[str, ...],
+    calibration: Calibration | None,
+) -> tuple[Familiarity | None, str]:
+    """Return the verdict, or None and the sentence that says why there is none.
+
+    The self-check is one descriptor more, where the reference is of this very situation: how well images predict one
+    another depends on how many there are.
+    """
+    known = calibration.familiarity if calibration else {}
+    reference = reference_for(known, available)
+    if inside and is_reference_of(known, available):
+        descriptors = (*descriptors, self_check_descriptor(list(inside.values())))
     if reference is None or not descriptors:
-        return None, ()
+        return None, _NOT_JUDGED
     try:
-        return judge(descriptors, reference), ()
-    except WeightsError as error:  # a person's own calibration on one or two exams still calibrates
-        return None, (error.what,)
+        return judge(descriptors, reference), ""
+    except WeightsError as error:  # a person's own calibration on a few exams still calibrates
+        return None, error.what
 
 
 def _brain(case: Case, estimates: Mapping[str, Estimate]) -> Mask:
@@ -171,10 +200,19 @@ def _brain(case: Case, estimates: Mapping[str, Estimate]) -> Mask:
     return brain
 
 
-def _outlier_maps(checks: Mapping[str, Check], brain: Mask) -> dict[str, NDArray[Any]]:
-    size = int(np.count_nonzero(brain))
-    maps = {}
-    for name, check in checks.items():
-        if size and np.count_nonzero(check.estimate.mask & brain) >= _WHOLE * size:
-            maps[f"{name}_outlier"] = outlier_map(check.estimate, check.observed)
-    return maps
+def _outlier_maps(
+    checks: Mapping[str, Check], wanted: tuple[str, ...], calibration: Calibration | None, brain: Mask
+) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """Return the maps that were asked for, and a sentence for each that is absent or covers less than the brain."""
+    size = max(int(np.count_nonzero(brain)), 1)
+    maps, words = {}, []
+    for name in wanted:
+        if name not in checks:
+            words.append(f"{name}: no outlier map, the method did not predict it from the others")
+            continue
+        estimate, _ = _settled(name, checks[name], calibration)
+        maps[f"{name}_outlier"] = outlier_map(estimate, checks[name].observed)
+        share = np.count_nonzero(estimate.mask & brain) / size
+        if share < _WHOLE:
+            words.append(f"{name}: the outlier map speaks of {share:.0%} of the brain, the rest is not evaluable")
+    return maps, words

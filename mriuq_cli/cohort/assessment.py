@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mriuq_cli.cohort.calibrating import group_records
 from mriuq_cli.cohort.figures import SubjectFigures, subject_figures
-from mriuq_cli.cohort.gate import column, gate, quintiles
-from mriuq_cli.cohort.records import Record
+from mriuq_cli.cohort.gate import GateItem, column, gate, quintiles
+from mriuq_cli.cohort.looks import Judged, familiarity_line, familiarity_section
+from mriuq_cli.cohort.records import Record, dropped_words
 from mriuq_cli.metrics.tables import finite, paired_difference, summarise
 from mriuq_cli.uncertainty.conformal import Calibration
 from mriuq_cli.uncertainty.stretch import Rule
@@ -25,7 +27,7 @@ _TREES = ("tree", "boost")
 
 def assess(
     records: Sequence[Record], names: Sequence[str], level: float, rule: Rule, calibration: Calibration | None,
-    *, method: str, left_out: bool, thorough: frozenset[str],
+    *, method: str, left_out: bool, thorough: frozenset[str], judged: Sequence[Judged] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Turn the records of one group of cases into rows, comparisons and the gate.
 
@@ -37,22 +39,31 @@ def assess(
         Calibrate each case with all the others.
     thorough
         Keys of the situations for which baselines are compared and the gate is held.
+    judged
+        Verdicts of the familiarity check.
     """
     rows: list[dict[str, Any]] = []
     comparisons: list[dict[str, Any]] = []
     gates: list[dict[str, Any]] = []
     widths: dict[str, dict[str, float]] = {}
+    coverages: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
     for (target, key), group in group_records(records).items():
         subjects = subject_figures(group, level, rule, calibration, left_out=left_out)
         rows.append(_method_row(group, subjects, names, method))
         widths.setdefault(target, {})[key] = summarise(column(subjects, "width")).mean
+        for subject in subjects:
+            coverages[subject.case, key][target] = subject.coverage
         if key in thorough:
             rows += _baseline_rows(group)
             comparisons += compare(group)
             items = gate(subjects, level, rule)
             gates.append({"target": target, "situation": key, "items": [item.facts() for item in items]})
     cases = [names[i] for i in dict.fromkeys(record.case for record in sorted(records, key=lambda r: r.case))]
-    return {"cases": cases, "rows": rows, "paired": comparisons, "gate": gates, "narrower": narrower(widths)}
+    familiarity, unflagged = familiarity_section(judged, coverages, names, level)
+    claims = [*monotone(widths), unflagged]
+    return {"cases": cases, "rows": rows, "paired": comparisons, "gate": gates, "narrower": narrower(widths),
+            "claims": [claim.facts() for claim in claims], "familiarity": familiarity,
+            "notes": [dropped_words(records), familiarity_line(familiarity)]}  # fmt: skip
 
 
 def _method_row(
@@ -63,6 +74,7 @@ def _method_row(
         figures = {name: record.figures.get(name, math.nan) for name in IMAGE_FIGURES}
         figures |= {name: float(getattr(subject, name)) for name in INTERVAL_FIGURES}
         figures |= {f"coverage_{name}": share for name, share in subject.regions.items()}
+        figures["dropped"] = float(record.dropped)
         per_case.append({"case": names[record.case], **{n: finite(v) for n, v in figures.items()}})
     known = dict.fromkeys(name for entry in per_case for name in entry if name != "case")
     return {
@@ -130,11 +142,26 @@ def compare(group: Sequence[Record]) -> list[dict[str, Any]]:
 
 def narrower(widths: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """Return the pairs of situations in which fewer inputs give narrower intervals on average: ideally none."""
-    found = []
-    for target, by_key in widths.items():
-        for few, narrow in by_key.items():
-            for many, wide in by_key.items():
-                if set(few.split("+")) < set(many.split("+")) and narrow < wide:
-                    found.append({"target": target, "fewer": few, "more": many, "width_fewer": narrow,
-                                  "width_more": wide})  # fmt: skip
-    return found
+    return [
+        {"target": target, "fewer": few, "more": many, "width_fewer": widths[target][few],
+         "width_more": widths[target][many]}
+        for target, few, many in _nested(widths) if widths[target][few] < widths[target][many]
+    ]  # fmt: skip
+
+
+def monotone(widths: Mapping[str, Mapping[str, float]]) -> list[GateItem]:
+    """Return the demand that fewer inputs never give narrower intervals; none without situations to compare."""
+    pairs = len(_nested(widths))
+    if not pairs:
+        return []
+    found = len(narrower(widths))
+    item = "fewer inputs, never narrower intervals"
+    return [GateItem(item, "mean width, each pair of situations", f"{found} of {pairs} pairs narrower", not found)]
+
+
+def _nested(widths: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, str]]:
+    """Return target, situation, and each situation that holds all its inputs and more."""
+    return [
+        (target, few, many) for target, keys in widths.items() for few in keys for many in keys
+        if set(few.split("+")) < set(many.split("+"))
+    ]  # fmt: skip

@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from mriuq_cli.cohort.evaluation import Collected, Look
+from mriuq_cli.cohort.looks import descriptors_of, reference_table
 from mriuq_cli.cohort.records import Record
 from mriuq_cli.errors import WeightsError
-from mriuq_cli.uncertainty.conformal import Calibration, Factors, find_factors, fit_factors, self_check_descriptor
+from mriuq_cli.uncertainty.conformal import Calibration, Factors, fit_factors
+from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference
-from mriuq_cli.uncertainty.stretch import Rule, Stretch, leave_one_out
+from mriuq_cli.uncertainty.stretch import UNCHANGED, Rule, Stretch, leave_one_out
 
 _FEWEST = 3
 
@@ -29,7 +29,7 @@ def group_records(records: Sequence[Record]) -> dict[tuple[str, str], list[Recor
 
 def fit_calibration(
     found: Collected, level: float, rule: Rule, *, method: str, weights: Sequence[str],
-    subjects: Sequence[Sequence[str]], cross_fitted: bool,
+    subjects: Sequence[Sequence[str]], cross_fitted: bool, made_for: Sequence[str] = (),
 ) -> Calibration:  # fmt: skip
     """Fit factors for every target and situation, and describe what the subjects look like.
 
@@ -39,6 +39,8 @@ def fit_calibration(
         Hashes of the weights that predicted.
     subjects
         Fingerprints of each case that was predicted.
+    made_for
+        Hashes of weights that the calibration will ship with, where those are others.
 
     Raises
     ------
@@ -53,12 +55,12 @@ def fit_calibration(
     calibration = Calibration(
         method=method, weights_sha256=tuple(weights), level=level, rule=rule, n=len(subjects),
         subjects=tuple(tuple(sorted(prints)) for prints in subjects), factors=dict(factors),
-        cross_fitted=cross_fitted,
+        cross_fitted=cross_fitted, made_for=tuple(made_for),
     )  # fmt: skip
-    return replace(calibration, familiarity=_references(found.looks, _left_out(found.records, calibration)))
+    return replace(calibration, familiarity=_references(found.looks, left_out(found.records, calibration)))
 
 
-def _left_out(records: Sequence[Record], calibration: Calibration) -> dict[int, Calibration]:
+def left_out(records: Sequence[Record], calibration: Calibration) -> dict[int, Calibration]:
     """Return for each case the calibration that all the others make (factors only)."""
     theirs: dict[int, dict[str, dict[str, Factors]]] = defaultdict(lambda: defaultdict(dict))
     for (target, key), group in group_records(records).items():
@@ -66,8 +68,8 @@ def _left_out(records: Sequence[Record], calibration: Calibration) -> dict[int, 
         try:
             pairs = leave_one_out([r.scores for r in group], calibration.level, calibration.rule)
         except WeightsError:  # too few to leave one out: as good as it gets
-            known = calibration.factors[target][key]
-            pairs = [Stretch(known.lower, known.upper)] * len(group)
+            known = calibration.factors.get(target, {}).get(key)
+            pairs = [Stretch(known.lower, known.upper) if known else UNCHANGED] * len(group)
         for record, pair in zip(group, pairs, strict=True):
             theirs[record.case][target][key] = Factors(*pair, math.nan, math.nan, math.nan)
     return {case: replace(calibration, factors=factors) for case, factors in theirs.items()}
@@ -75,28 +77,9 @@ def _left_out(records: Sequence[Record], calibration: Calibration) -> dict[int, 
 
 def _references(looks: Sequence[Look], calibrations: Mapping[int, Calibration]) -> dict[str, Reference]:
     """Return a reference for every situation in which at least three subjects have descriptors."""
-    rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+    rows: dict[str, list[Sequence[Descriptor]]] = defaultdict(list)
     for look in sorted(looks, key=lambda one: one.case):
-        values = {d.name: d.value for d in look.descriptors}
-        shares = _self_check(look, calibrations[look.case])
-        if shares:
-            own = self_check_descriptor(shares)
-            values[own.name] = own.value
-        if values:
-            rows[look.situation.key].append(values)
-    references = {}
-    for key, found in rows.items():
-        if len(found) >= _FEWEST:
-            names = tuple(dict.fromkeys(name for row in found for name in row))
-            table = np.array([[row.get(name, math.nan) for name in names] for row in found], dtype=np.float64)
-            references[key] = Reference(names, table)
-    return references
-
-
-def _self_check(look: Look, calibration: Calibration) -> list[float]:
-    shares = []
-    for name, (available, scores) in look.checks.items():
-        if name in calibration.factors:
-            _, factors, _ = find_factors(calibration, name, available)
-            shares.append(scores.coverage(factors.lower, factors.upper))
-    return shares
+        found = descriptors_of(look, calibrations[look.case])
+        if found:
+            rows[look.situation.key].append(found)
+    return {key: reference_table(found) for key, found in rows.items() if len(found) >= _FEWEST}

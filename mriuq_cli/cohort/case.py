@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 from mriuq_cli.cohort import receipts
 from mriuq_cli.cohort.answer import Answer, refuse_unfamiliar, settle
 from mriuq_cli.cohort.describe import describe_maps, describe_target
-from mriuq_cli.cohort.plan import MAPS, Plan, PlannedCase
+from mriuq_cli.cohort.lock import undisturbed
+from mriuq_cli.cohort.plan import require_ours
+from mriuq_cli.cohort.planned import Plan, PlannedCase
+from mriuq_cli.data.atomic import machine_error
 from mriuq_cli.data.case import Case
 from mriuq_cli.data.nifti import write_volume
 from mriuq_cli.data.sidecar import write_json
-from mriuq_cli.data.traces import claim_of
+from mriuq_cli.data.traces import MAPS, claim_of
 from mriuq_cli.errors import MachineError, MethodError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.inference.memory import peak_memory
@@ -101,8 +104,10 @@ def complete_case(case: Case, planned: PlannedCase, base: Mapping[str, Any], ben
     with clock.step("predict"):
         prediction, tile = _predict(bench, case, context)
     with clock.step("calibrate"):
-        answer = settle(prediction, case, planned.targets, bench.calibration, outliers=bool(planned.checks))
-    answer = replace(answer, warnings=(*answer.warnings, *bench.warnings))
+        weights = bench.plan.weights
+        sha256 = weights.sha256 if weights else None
+        answer = settle(prediction, case, planned.targets, bench.calibration, outliers=planned.checks, weights=sha256)
+    answer = replace(answer, warnings=(*planned.warnings, *answer.warnings, *bench.warnings))
     if bench.plan.request.refuse_unfamiliar:
         refuse_unfamiliar(answer, planned.ref.id)
     del prediction
@@ -152,13 +157,15 @@ def _write(
 ) -> dict[str, dict[str, Path]]:
     files = _file_names(answer, planned)
     everything = [path for parts in files.values() for path in parts.values()]
-    _make_way(planned, everything, bench)
-    claims = [claim_of(parts["receipt"]) for parts in files.values()]
     scales = {name: bench.scale or e.display if e.unit == "z" else None for name, e in answer.estimates.items()}
+    old = _look_at_the_place(planned, files, bench)
+    claims = [claim_of(receipt) for receipt in dict.fromkeys([*old, *(p["receipt"] for p in files.values())])]
+    # Claims come before anything is removed: whenever this is killed, what is left can be told from scans.
+    _touch(claims)
     try:
         with clock.step("write"):
-            for claim in claims:
-                claim.touch()
+            if old:
+                receipts.clear(old, [*planned.foreseen(), *everything])
             _write_images(_images(answer, files, scales), case, bench.writers)
             for group, parts in files.items():
                 facts = (
@@ -173,13 +180,35 @@ def _write(
             receipts.write_receipt(parts["receipt"], base, outputs, files, run)
     except BaseException:
         # A set without all of its receipts proves nothing: an interrupted case leaves no files at all.
-        for path in reversed(everything):
-            path.unlink(missing_ok=True)
+        with undisturbed():
+            if _removed(reversed(everything)):
+                _removed(claims)
         raise
-    finally:
-        for claim in claims:
-            claim.unlink(missing_ok=True)
+    with undisturbed():
+        _removed(claims)
     return files
+
+
+def _touch(claims: Sequence[Path]) -> None:
+    try:
+        for claim in claims:
+            claim.touch()
+    except BaseException as error:
+        _removed(claims)
+        if isinstance(error, OSError):
+            raise machine_error(error, claims[0].parent) from error
+        raise
+
+
+def _removed(paths: Iterable[Path]) -> bool:
+    """Remove files as far as possible; return whether none of them is left."""
+    whole = True
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:
+            whole = False
+    return whole
 
 
 def _file_names(answer: Answer, planned: PlannedCase) -> dict[str, dict[str, Path]]:
@@ -191,20 +220,31 @@ def _file_names(answer: Answer, planned: PlannedCase) -> dict[str, dict[str, Pat
     return files
 
 
-def _make_way(planned: PlannedCase, files: list[Path], bench: Bench) -> None:
-    """Remove what an earlier run left, receipts first, where that was asked for; else refuse to replace anything."""
+def _look_at_the_place(planned: PlannedCase, files: Mapping[str, Mapping[str, Path]], bench: Bench) -> list[Path]:
+    """Make the folder; refuse to replace what is not ours, or anything where that was not asked for.
+
+    Returns
+    -------
+    list
+        Receipts of the sets that are to be replaced; empty where nothing may be.
+    """
     request = bench.plan.request
     try:
         planned.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MachineError(f"the folder cannot be made ({error.strerror})", where=planned.folder) from error
+    groups: dict[str, list[Path]] = planned.foreseen_by_group()
+    for group, parts in files.items():
+        groups[group] = [*groups.get(group, ()), *parts.values()]
     if request.overwrite or request.resume:
-        groups = {g for own in planned.groups for g in (own, *receipts.groups_of(planned.receipt(own)))}
-        receipts.clear([planned.receipt(group) for group in sorted(groups)], [*planned.foreseen(), *files])
-        return
-    for path in files:
-        if path.exists():
-            raise MachineError("the output exists already", where=path, hint="--overwrite replaces it.")
+        require_ours(planned, groups)
+        names = {g for own in planned.groups for g in (own, *receipts.groups_of(planned.receipt(own)))}
+        return [planned.receipt(group) for group in sorted(names | set(files))]
+    for parts in files.values():
+        for path in parts.values():
+            if path.exists():
+                raise MachineError("the output exists already", where=path, hint="--overwrite replaces it.")
+    return []
 
 
 Image = Callable[[], NDArray[Any]]
@@ -247,11 +287,12 @@ def _write_images(jobs: list[tuple[Path, Image]], case: Case, writers: Executor)
         for job in running:
             job.result()
     finally:
-        for job in running:
-            job.cancel()
-        for job in running:
-            if not job.cancelled():
-                job.exception()
+        with undisturbed():
+            for job in running:
+                job.cancel()
+            for job in running:
+                if not job.cancelled():
+                    job.exception()
 
 
 def _summary(answer: Answer, tile: int | None) -> dict[str, Any]:

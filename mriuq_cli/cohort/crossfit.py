@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mriuq_cli.cohort.evaluation import Fold
-from mriuq_cli.cohort.situations import assign
-from mriuq_cli.cohort.store import CaseStore
+from mriuq_cli.cohort.situations import assign, seen_by
+from mriuq_cli.cohort.store import Cases, CaseStore
 from mriuq_cli.errors import InputError, UsageError, WeightsError
 
 if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
+    from mriuq_cli.inference.weights import WeightsFolder
 
 Progress = Callable[[float, str], None]
+_FREE = {"seed", "memory"}
+"""Parts of a configuration in which folds may differ: neither says what was learnt or how."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +35,8 @@ class Trial:
         The same for cases that every set of weights has learnt from; empty unless asked for.
     failed
         Ids of the cases that could not be read.
+    teachers
+        Cases to fit baselines on; None: those of the cohort that the weights have learnt from.
     """
 
     store: CaseStore
@@ -40,6 +45,7 @@ class Trial:
     seen: tuple[Fold, ...]
     failed: tuple[str, ...]
     warnings: tuple[str, ...]
+    teachers: Cases | None = None
 
     def positions(self, *, seen: bool = False) -> tuple[int, ...]:
         """Return the positions of the cases that are judged, in order."""
@@ -53,76 +59,126 @@ class Trial:
 
 def make_trial(
     plugin: Plugin, inputs: Sequence[Path], weights: Sequence[Path], report: Progress,
-    *, limit: int | None = None, allow_seen: bool = False,
+    *, limit: int | None = None, allow_seen: bool = False, teachers: Sequence[Path] = (),
 ) -> Trial:  # fmt: skip
     """Find cases and weights and bring together those that have not met.
 
-    Every case is read (and kept, packed): only its voxels say which subject it is.
+    Cases are read until ``limit`` of them can be judged: only a case's voxels say which subject it is.
+
+    Parameters
+    ----------
+    teachers
+        Cohort to fit baselines on.
 
     Raises
     ------
     WeightsError
-        If weights are unfit, or have all seen every case and ``allow_seen`` is false.
+        If weights are unfit or unlike one another, or have all seen every case and ``allow_seen`` is false.
     InputError
         If no case can be read.
     """
-    from mriuq_cli.data.layouts import find_cohort
-    from mriuq_cli.data.reader import read_case
     from mriuq_cli.inference.weights import find_weights
 
     named: list[Path | None] = [*weights] or [None]
     folders = [find_weights(plugin, folder) for folder in named] if plugin.has("mriuq_model") else []
+    _require_alike(folders)
+    store, names = _store(plugin, inputs)
+    metas = [folder.meta for folder in folders] or [{}]
+    met = _meet(store, names, metas, report, limit=limit, allow_seen=allow_seen)
+    seen = [i for i, fold in met.folds.items() if fold is None]
+    if seen and not allow_seen:
+        _refuse_seen(len(seen), len(met.folds), [names[i] for i in seen], met.warnings)
+    if len(folders) > 1 and not any(seen_by(meta, store.fingerprints(i)) for meta in metas for i in met.folds):
+        met.warnings.append("none of these weights has learnt from any of these exams: the first judge them all")
+    folds = tuple(
+        Fold(folders[k] if folders else None, tuple(i for i, fold in met.folds.items() if fold == k))
+        for k in range(len(metas))
+    )
+    old = (Fold(folders[0], tuple(seen)),) if seen and allow_seen else ()
+    judged = {one for i in met.folds if allow_seen or i not in seen for one in store.fingerprints(i)}
+    learnt = _teachers(plugin, teachers, judged, met.warnings, report) if teachers else None
+    return Trial(store, names, folds, old, tuple(met.failed), tuple(met.warnings), learnt)
+
+
+def _store(plugin: Plugin, inputs: Sequence[Path]) -> tuple[CaseStore, tuple[str, ...]]:
+    from mriuq_cli.data.layouts import find_cohort
+    from mriuq_cli.data.reader import read_case
+
     method = plugin.method
     inside = {role.name for role in method.inputs}
     roles = (*method.inputs, *(role for role in method.targets if role.name not in inside))
     cohort = find_cohort(inputs, roles, complete=True)
-    store = CaseStore(cohort.refs, read_case)
-    failed, warnings = _read_all(store, [ref.id for ref in cohort.refs], report)
-    names = tuple(ref.id for ref in cohort.refs)
-    good = _distinct(store, names, warnings)
-    chosen = assign([store.fingerprints(i) for i in good], [w.meta for w in folders] or [{}])
-    seen = [i for i, fold in zip(good, chosen, strict=True) if fold is None]
-    if seen and not allow_seen:
-        _refuse_seen(len(seen), len(good), [names[i] for i in seen], warnings)
-    parts = [[i for i, fold in zip(good, chosen, strict=True) if fold == k] for k in range(len(folders) or 1)]
-    judged = [i for i in good if allow_seen or i not in seen]
-    kept = set(judged[:limit])
-    folds = tuple(
-        Fold(folders[k] if folders else None, tuple(i for i in part if i in kept)) for k, part in enumerate(parts)
-    )
-    old = (Fold(folders[0], tuple(i for i in seen if i in kept)),) if seen and allow_seen else ()
-    return Trial(store, names, folds, old, tuple(failed), tuple(warnings))
+    return CaseStore(cohort.refs, read_case), tuple(ref.id for ref in cohort.refs)
 
 
-def _read_all(store: CaseStore, names: Sequence[str], report: Progress) -> tuple[list[str], list[str]]:
-    failed: list[str] = []
-    warnings: list[str] = []
+def _require_alike(folders: Sequence[WeightsFolder]) -> None:
+    """Refuse weights of different networks or trainings as folds of one study: their figures would be of neither."""
+    for other in folders[1:]:
+        first, second = folders[0].config, other.config
+        names = sorted(k for k in {*first, *second} - _FREE if first.get(k) != second.get(k))
+        if names or folders[0].meta.get("preset") != other.meta.get("preset"):
+            raise WeightsError(
+                f"not trained like {folders[0].folder}: {', '.join(names) or 'preset'} differ",
+                where=other.folder,
+                hint="The folds of a cross-validation differ in seed and subjects alone.",
+            )
+
+
+@dataclass(slots=True, eq=False)
+class _Met:
+    """Cases that were read: position to the weights that have not seen it (None: all have), and what went wrong."""
+
+    folds: dict[int, int | None] = field(default_factory=dict)
+    failed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def _meet(
+    store: CaseStore, names: Sequence[str], metas: Sequence[Mapping[str, Any]], report: Progress,
+    *, limit: int | None, allow_seen: bool,
+) -> _Met:  # fmt: skip
+    """Read cases in order until enough can be judged; leave out those that show a subject a second time.
+
+    Leaving one of two exams of a subject out would not leave the subject out.
+    """
+    met = _Met()
     last: InputError | UsageError | None = None
+    taken: set[str] = set()
+    judged = 0
     for index, name in enumerate(names):
+        if judged == limit:
+            break
         report(0.1 * index / len(names), f"read {name}")
         try:
-            store.fingerprints(index)
+            prints = store.fingerprints(index)
         except (InputError, UsageError) as error:
-            failed.append(name)
-            warnings.append(f"{name} is left out: {error}".splitlines()[0])
+            met.failed.append(name)
+            met.warnings.append(f"{name} is left out: {error}".splitlines()[0])
             last = error
-    if last is not None and not store.known:
-        raise last
-    return failed, warnings
-
-
-def _distinct(store: CaseStore, names: Sequence[str], warnings: list[str]) -> list[int]:
-    """Leave out cases that show a subject a second time: leaving one out would not leave it out."""
-    kept: list[int] = []
-    taken: set[str] = set()
-    for index in store.known:
-        prints = store.fingerprints(index)
+            continue
         if taken & prints:
-            warnings.append(f"{names[index]} is left out: it holds an image of an earlier exam")
+            met.warnings.append(f"{name} is left out: it holds an image of an earlier exam")
             continue
         taken |= prints
-        kept.append(index)
-    return kept
+        (met.folds[index],) = assign([prints], metas)
+        judged += allow_seen or met.folds[index] is not None
+    if last is not None and not store.known:
+        raise last
+    return met
+
+
+def _teachers(plugin: Plugin, inputs: Sequence[Path], judged: set[str], warnings: list[str], report: Progress) -> Cases:
+    """Return the cases of a cohort to fit baselines on: those that can be read and are not judged."""
+    store, names = _store(plugin, inputs)
+    kept = []
+    for index, name in enumerate(names):
+        report(0.1, f"read {name}")
+        try:
+            if judged.isdisjoint(store.fingerprints(index)):
+                kept.append(index)
+        except (InputError, UsageError) as error:
+            warnings.append(f"{name} is not learnt from: {error}".splitlines()[0])
+    return store.cases(kept)
 
 
 def _refuse_seen(seen: int, total: int, names: Sequence[str], warnings: list[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mriuq_cli.cohort.answer import Answer
-from mriuq_cli.cohort.plan import Plan, PlannedCase
+from mriuq_cli.cohort.planned import Plan, PlannedCase
 from mriuq_cli.data.case import Case, CaseRef
 from mriuq_cli.uncertainty.estimate import Estimate
 
@@ -43,7 +43,7 @@ def describe_target(
         "Value": estimate.kind,
         "Level": estimate.level,
         "Calibration": pascal(note.facts()) if note else None,
-        "ExpectedCoverage": note.factors.coverage if note else None,
+        "ExpectedCoverage": note.expected.coverage if note and note.expected else None,
         "BrainVoxels": int(np.count_nonzero(estimate.mask)),
         "MeanWidth": _mean_width(estimate, scale),
         "Images": {part: path.name for part, path in planned.images(name).items()},

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mriuq_cli.cohort.baselines import CORE, fit_all
-from mriuq_cli.cohort.records import Record, Truth, make_record, true_image
+from mriuq_cli.cohort.records import Record, Truth, make_record, own_voxels, true_image
 from mriuq_cli.cohort.situations import Situation, seen_by
-from mriuq_cli.cohort.store import CaseStore
+from mriuq_cli.cohort.store import Cases, CaseStore
 from mriuq_cli.data.case import Case
 from mriuq_cli.errors import MethodError
 from mriuq_cli.hooks.context import Context
-from mriuq_cli.uncertainty.estimate import Array, Descriptor, Prediction
+from mriuq_cli.uncertainty.estimate import Array, Descriptor, Mask, Prediction
 from mriuq_cli.uncertainty.scores import Scores, score_voxels
 
 if TYPE_CHECKING:
@@ -42,12 +42,16 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is collected. ``thorough`` situations get SSIM, baselines, the method's own figures and large samples."""
+    """What is collected. ``thorough`` situations get SSIM, baselines, the method's own figures and large samples.
+
+    ``teachers`` are cases to fit baselines on; by default those of the cohort that the weights have learnt from.
+    """
 
     situations: tuple[Situation, ...]
     thorough: frozenset[str]
     baselines: bool = True
     sample: bool = True
+    teachers: Cases | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     context: Context = field(default_factory=Context)
 
@@ -105,18 +109,22 @@ def collect(plugin: Plugin, store: CaseStore, folds: Sequence[Fold], settings: S
 def _fitted(
     plugin: Plugin, store: CaseStore, fold: Fold, settings: Settings, notes: list[str]
 ) -> dict[str, dict[str, Predictor]]:
-    """Fit the baselines of each thorough situation on the cases of the cohort that the weights have learnt from."""
+    """Fit the baselines of each thorough situation on the teachers, else on what the weights have learnt from."""
     if not settings.baselines:
         return {}
-    seen = [i for i in store.known if fold.weights and seen_by(fold.weights.meta, store.fingerprints(i))]
+    seen = store.cases([i for i in store.known if fold.weights and seen_by(fold.weights.meta, store.fingerprints(i))])
+    learnt = settings.teachers or seen
     known = dict(CORE)
     if plugin.has("mriuq_baselines"):
         known |= plugin.call("mriuq_baselines", config=fold.config)
-    if not seen:
+    if not learnt:
         known = {"zero": known["zero"]}
-        notes.append("no baselines but zero: the cohort holds no exam that the weights have learnt from to fit them on")
+        notes.append(
+            "no baselines but zero: the cohort holds no exam that the weights have learnt from (--learn-from names "
+            "exams to fit them on)"
+        )
     thorough = [s for s in settings.situations if s.key in settings.thorough]
-    return {s.key: fit_all(known, store.cases(seen), s) for s in thorough}
+    return {s.key: fit_all(known, learnt, s) for s in thorough}
 
 
 class _Worker:
@@ -141,7 +149,7 @@ class _Worker:
 
     def work(self, index: int, case: Case) -> Iterator[tuple[list[Record], Look]]:
         """Predict one case in every situation."""
-        truths: dict[tuple[str, str], Array] = {}
+        truths: dict[tuple[str, str], tuple[Array, Mask]] = {}
         for situation in self.settings.situations:
             lacking = [t for t in situation.targets if t not in case.volumes and t not in case.truth]
             if lacking:
@@ -154,8 +162,8 @@ class _Worker:
             yield self._records(index, hidden, situation, prediction, truths), _look(index, situation, prediction)
 
     def _predict(self, hidden: Case) -> Prediction:
-        """Ask the method, which is not shown the truth."""
-        shown = replace(hidden, truth={})
+        """Ask the method, which is shown neither the truth nor what experts drew on it."""
+        shown = _shown(hidden)
 
         def ask() -> Prediction:
             answer: Prediction = self.plugin.call(
@@ -172,30 +180,33 @@ class _Worker:
 
     def _records(
         self, index: int, hidden: Case, situation: Situation, prediction: Prediction,
-        truths: dict[tuple[str, str], Array],
+        truths: dict[tuple[str, str], tuple[Array, Mask]],
     ) -> list[Record]:  # fmt: skip
-        """Compare; ``truths`` keeps the true images of this case by target and unit."""
+        """Compare; ``truths`` keeps the true images of this case and their own voxels by target and unit."""
         thorough = situation.key in self.settings.thorough
-        others = {
-            name: predict(replace(hidden, truth={})) for name, predict in self.predictors.get(situation.key, {}).items()
-        }
+        others = {name: predict(_shown(hidden)) for name, predict in self.predictors.get(situation.key, {}).items()}
         records = []
         for target in situation.targets:
             estimate = prediction.estimates[target]
             key = (target, estimate.unit)
             if key not in truths:
-                truths[key] = true_image(hidden, *key)
-            truth = Truth.of(truths[key], estimate.mask, ssim=thorough)
+                truths[key] = true_image(hidden, *key), own_voxels(hidden, target)
+            truth = Truth.of(truths[key][0], estimate.mask, truths[key][1], ssim=thorough)
             half = self.halves.setdefault(target, 1.0 if estimate.unit == "z" else truth.peak / 10)
             draw = (DRAW if thorough else DRAW_FEW) if self.settings.sample else 0
             record = make_record(index, hidden, situation, target, estimate, truth, draw=draw, half=half)
             if thorough:
-                masks = {"brain": estimate.mask, "field": np.ones_like(estimate.mask)}
+                masks = {"brain": truth.brain, "field": np.ones_like(estimate.mask)}
                 own = {name: float(metric(estimate, truth.image, masks)) for name, metric in self.metrics.items()}
                 beside = {name: truth.figures(images[target]) for name, images in others.items() if target in images}
                 record = replace(record, authors=own, baselines=beside)
             records.append(record)
         return records
+
+
+def _shown(hidden: Case) -> Case:
+    """Return what a predictor gets to see."""
+    return replace(hidden, truth={}, regions={})
 
 
 def _look(index: int, situation: Situation, prediction: Prediction) -> Look:

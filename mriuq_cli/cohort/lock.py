@@ -1,9 +1,11 @@
-"""One run at a time in an output folder."""
+"""One run at a time in an output folder, and no hurry while it is cleared up."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -30,6 +32,20 @@ def exclusive(folders: Iterable[Path]) -> Iterator[None]:
         for folder in folders:
             stack.enter_context(_held(folder / NAME))
         yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Pay no attention to ctrl-C and SIGTERM while a block runs; a second one must not cut short what cleans up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager
@@ -63,8 +79,9 @@ def _acquire(path: Path) -> int:
         except OSError:  # a file system without locks: the check costs nothing, so go on without it
             return descriptor
         if _is_current(descriptor, path):
-            os.truncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode())
+            with suppress(OSError):  # on a full disk the file stays empty: the lock holds all the same
+                os.truncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
             return descriptor
         os.close(descriptor)  # its owner finished and removed it between our two calls
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mriuq_cli.errors import MachineError
@@ -21,6 +23,36 @@ def require_place(path: Path | None, *, overwrite: bool) -> None:
         raise MachineError("exists already", where=path, hint="--overwrite replaces it.")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise MachineError("the folder cannot be written to", where=parent)
+
+
+@contextmanager
+def run_folder(path: Path) -> Iterator[None]:
+    """Make a folder, but no parents, and hold it while a block runs; one that was made for nothing is removed again.
+
+    Raises
+    ------
+    MachineError
+        If it cannot be made or written to, or another run holds it.
+    """
+    from mriuq_cli.cohort.lock import exclusive
+    from mriuq_cli.data.atomic import machine_error
+
+    parent = path.absolute().parent
+    if path.exists() and not path.is_dir():
+        raise MachineError("is a file, not a folder", where=path)
+    if not parent.is_dir():
+        raise MachineError("the folder does not exist", where=parent, hint="Make it, or check the name.")
+    made = not path.exists()
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise machine_error(error, path) from error
+    try:
+        with exclusive([path]):
+            yield
+    finally:
+        if made and not any(path.iterdir()):
+            path.rmdir()
 
 
 def write_text(path: Path, text: str) -> None:

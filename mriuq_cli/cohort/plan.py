@@ -5,115 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mriuq_cli.cohort import receipts
+from mriuq_cli.cohort.planned import Plan, PlannedCase, Request
 from mriuq_cli.data.case import CaseRef, Cohort
-from mriuq_cli.data.traces import is_ours, receipt_of
-from mriuq_cli.errors import InputError, MachineError, UsageError
+from mriuq_cli.data.traces import is_ours, our_outputs
+from mriuq_cli.errors import InputError, MachineError, UsageError, WeightsError
 from mriuq_cli.hooks.method import Method
 
 if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
     from mriuq_cli.inference.weights import WeightsFolder
-
-MAPS = "maps"
-"""Name of the group that holds a case's further images: outlier maps, whatever the method adds."""
-
-_PARTS = ("", "_lower", "_upper", "_width")
-_LEAST_TILE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the command line asks for."""
-
-    inputs: tuple[Path, ...]
-    files: Mapping[str, Path] = field(default_factory=dict)
-    missing: tuple[str, ...] = ()
-    order: tuple[str, ...] | None = None
-    mask: Path | None = None
-    case_id: str | None = None
-    weights: Path | None = None
-    calibration: Path | None = None
-    out: Path | None = None
-    overwrite: bool = False
-    resume: bool = False
-    device: str = "auto"
-    threads: int | None = None
-    tile: int | None = None
-    scale_like: Path | None = None
-    refuse_unfamiliar: bool = False
-    seed: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCase:
-    """A case with its place: what will be written where, in which tiles, and whether it is done already.
-
-    ``demand`` is the predicted peak memory in bytes; ``basis`` is filled where receipts were asked.
-    """
-
-    ref: CaseRef
-    folder: Path
-    targets: tuple[str, ...]
-    checks: tuple[str, ...] = ()
-    tile: int | None = None
-    demand: int = 0
-    done: bool = False
-    basis: Mapping[str, Any] | None = None
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Names of the groups of outputs that are foreseen; each has a sidecar and a receipt."""
-        return (*self.targets, MAPS) if self.checks or not self.targets else self.targets
-
-    def images(self, target: str) -> dict[str, Path]:
-        """Return the four images of a target: ``value``, ``lower``, ``upper``, ``width``."""
-        names = ("value", "lower", "upper", "width")
-        return {name: self.path(f"{target}{part}.nii.gz") for name, part in zip(names, _PARTS, strict=True)}
-
-    def map_image(self, name: str) -> Path:
-        """Return the path of a further image."""
-        return self.path(f"{name}.nii.gz")
-
-    def sidecar(self, group: str) -> Path:
-        """Return the path of a group's sidecar."""
-        return self.path(f"{group}.json")
-
-    def receipt(self, group: str) -> Path:
-        """Return the path of a group's receipt."""
-        return receipt_of(self.folder, f"{self.ref.id}_{group}")
-
-    def path(self, ending: str) -> Path:
-        """Return the path of one of the case's files."""
-        return self.folder / f"{self.ref.id}_{ending}"
-
-    def foreseen(self) -> list[Path]:
-        """Return every file that may be written, receipts first."""
-        files = [self.receipt(group) for group in self.groups]
-        files += [self.sidecar(group) for group in self.groups]
-        files += [path for target in self.targets for path in self.images(target).values()]
-        return files + [self.map_image(f"{name}_outlier") for name in self.checks]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that is settled before the first exam is read. ``shared`` is the part of the basis all cases share."""
-
-    method: str
-    request: Request
-    cases: tuple[PlannedCase, ...]
-    weights: WeightsFolder | None
-    calibration: Path | None
-    device: str
-    threads: int
-    folders: tuple[Path, ...]
-    shared: Mapping[str, Any]
 
 
 def make_plan(plugin: Plugin, request: Request) -> Plan:
@@ -130,59 +36,60 @@ def make_plan(plugin: Plugin, request: Request) -> Plan:
     cohort = _find(plugin.method, request)
     weights = _find_weights(plugin, request)
     calibration = request.calibration or (weights.calibration if weights else None)
+    if request.refuse_unfamiliar and calibration is None:
+        raise WeightsError("there is no calibration to compare scans with", where="--refuse-unfamiliar",
+                           hint="Name one with --calibration, or leave the option out.")  # fmt: skip
     device, threads = pick_device(request.device), request.threads or usable_cores()
     shared = _shared_basis(plugin, request, weights, calibration, device, threads)
     root = _root(request.out)
     placed = [_place(ref, plugin.method, request, root) for ref in cohort]
-    if request.resume:
-        placed = [_checked(case, shared) for case in placed]
-    elif not request.overwrite:
+    if not (request.resume or request.overwrite):
         _refuse_existing(placed)
-    _refuse_to_replace_scans(placed)
-    sized = tuple(_sized(case, weights, request.tile) for case in placed)
-    folders = (root,) if root else tuple(dict.fromkeys(case.folder for case in sized))
-    return Plan(plugin.name, request, sized, weights, calibration, device, threads, folders, shared)
+    for case in placed:
+        require_ours(case, case.foreseen_by_group())
+    sized = [_sized(case, weights, request.tile) for case in placed]
+    if request.resume:
+        sized = [_checked(case, shared) for case in sized]
+    folders = {root} if root else {case.folder for case in sized}
+    folder = folders.pop() if len(folders) == 1 else None
+    return Plan(plugin.name, request, tuple(sized), weights, calibration, device, threads, folder, shared)
+
+
+def basis_of(case: PlannedCase, shared: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the receipt's basis of a case, its tile among it; the files are hashed."""
+    return receipts.basis(case.ref, {**shared, "Tile": case.tile})
 
 
 def _find(method: Method, request: Request) -> Cohort:
     """Find the cases; one with nothing missing is worth looking at only for outlier maps."""
     from mriuq_cli.data.layouts import find_cohort
 
-    def find(complete: bool) -> Cohort:
-        return find_cohort(
-            list(request.inputs),
-            method.inputs,
-            order=request.order,
-            missing=frozenset(request.missing),
-            files=request.files,
-            mask=request.mask,
-            case_id=request.case_id,
-            complete=complete,
-        )
-
-    if not method.partial:
-        return find(complete=True)
-    try:
-        return find(complete=False)
-    except UsageError:
-        if request.missing or not request.options.get("outliers"):
-            raise
-        return find(complete=True)
+    return find_cohort(
+        list(request.inputs),
+        method.inputs,
+        order=request.order,
+        missing=frozenset(request.missing),
+        files=request.files,
+        mask=request.mask,
+        case_id=request.case_id,
+        complete=not method.partial,
+        welcome=request.outliers,
+    )
 
 
 def _check_words(request: Request) -> None:
+    from mriuq_cli.inference.device import require_threads
+    from mriuq_cli.inference.memory import require_tile
+
     if request.overwrite and request.resume:
         raise UsageError("--overwrite and --resume contradict each other", hint="--resume redoes what is not whole.")
-    if request.tile is not None and request.tile < _LEAST_TILE:
-        raise UsageError(f"--tile must be {_LEAST_TILE} or more", where=f"--tile {request.tile}")
-    if request.threads is not None and request.threads < 1:
-        raise UsageError("--threads must be 1 or more", where=f"--threads {request.threads}")
-    name = request.case_id
-    if name is not None and (not name or name != Path(name).name or name.startswith(".")):
-        raise UsageError("--id must be a plain name, without a folder", where=f"--id {name}")
-    for path, option in ((request.scale_like, "--scale-like"), (request.calibration, "--calibration")):
-        if path is not None and not path.is_file():
-            raise InputError("no such file", where=f"{option} {path}")
+    require_tile(request.tile)
+    require_threads(request.threads)
+    scale, calibration = request.scale_like, request.calibration
+    if scale is not None and not scale.is_file():
+        raise InputError("no such file", where=f"--scale-like {scale}")
+    if calibration is not None and not calibration.is_file():
+        raise WeightsError("no such file", where=f"--calibration {calibration}")
 
 
 def _find_weights(plugin: Plugin, request: Request) -> WeightsFolder | None:
@@ -220,7 +127,7 @@ def _shared_basis(
         "Device": device,
         "Threads": threads,
         "Seed": request.seed,
-        "Tile": request.tile,
+        "RefuseUnfamiliar": request.refuse_unfamiliar,
     }
 
 
@@ -245,7 +152,7 @@ def _place(ref: CaseRef, method: Method, request: Request, root: Path | None) ->
     folder = root / ref.subfolder if root else _beside(ref)
     given = set(ref.volumes)
     targets = tuple(t.name for t in method.targets if not (method.partial and t.name in given))
-    outliers = bool(request.options.get("outliers")) and len(given) > 1
+    outliers = request.outliers and len(given) > 1
     checks = tuple(role.name for role in method.inputs if outliers and role.name in given)
     if not targets and not checks and ref.problem is None:
         raise InputError(
@@ -253,7 +160,17 @@ def _place(ref: CaseRef, method: Method, request: Request, root: Path | None) ->
             where=ref.id,
             hint="Say which one to predict with --missing; it is then not looked at.",
         )
-    return PlannedCase(ref, folder, targets, checks)
+    return PlannedCase(ref, folder, targets, checks, warnings=_odd_inputs(ref))
+
+
+def _odd_inputs(ref: CaseRef) -> tuple[str, ...]:
+    """Say which files were named though they are outputs of ours; in folders such files are passed over."""
+    paths = dict.fromkeys(volume.path for volume in ref.volumes.values())
+    try:
+        odd = [path.name for path in paths if our_outputs(path.parent, [path.name])]
+    except OSError:  # a folder that can be entered but not listed
+        return ()
+    return tuple(f"{name} was written by mriuq: it is a prediction, not a scan" for name in odd)
 
 
 def _beside(ref: CaseRef) -> Path:
@@ -280,15 +197,21 @@ def _refuse_existing(cases: Sequence[PlannedCase]) -> None:
         )
 
 
-def _refuse_to_replace_scans(cases: Sequence[PlannedCase]) -> None:
-    """Refuse places where an image lies that is no output of ours: it may be the very scan that was left out."""
-    for case in cases:
-        places = [(case.receipt(target), path) for target in case.targets for path in case.images(target).values()]
-        places += [(case.receipt(MAPS), case.map_image(f"{name}_outlier")) for name in case.checks]
-        for receipt, path in places:
-            if path.exists() and not is_ours(receipt):
+def require_ours(case: PlannedCase, groups: Mapping[str, Sequence[Path]]) -> None:
+    """Refuse places where a file lies that is no output of ours: it may be the very scan that was left out.
+
+    Parameters
+    ----------
+    groups
+        Files that are to be written, by group; receipts are told by their name.
+    """
+    scans = {volume.path.absolute() for volume in case.ref.volumes.values()}
+    for group, files in groups.items():
+        receipt = case.receipt(group)
+        for path in files:
+            if path != receipt and path.exists() and (path.absolute() in scans or not is_ours(receipt, path)):
                 raise MachineError(
-                    "is an image that mriuq did not write, so it is never replaced",
+                    "is a file that mriuq did not write, so it is never replaced",
                     where=path,
                     hint="Name another folder with --out, or another --id.",
                 )
@@ -298,7 +221,7 @@ def _checked(case: PlannedCase, shared: Mapping[str, Any]) -> PlannedCase:
     """Ask the receipts whether the case is done."""
     if case.ref.problem is not None:
         return case
-    base = receipts.basis(case.ref, shared)
+    base = basis_of(case, shared)
     written = {name for group in case.groups for name in receipts.groups_of(case.receipt(group))}
     done = bool(written) and all(receipts.is_whole(case.receipt(group), base) for group in sorted(written))
     return replace(case, done=done, basis=base)
@@ -309,7 +232,7 @@ def _sized(case: PlannedCase, weights: WeightsFolder | None, tile: int | None) -
     from mriuq_cli.data.nifti import read_header
     from mriuq_cli.inference.memory import fit_tile, predict_demand
 
-    if case.done or case.ref.problem is not None:
+    if case.ref.problem is not None:
         return case
     shape = read_header(next(iter(case.ref.volumes.values())).path).geometry.shape
     figures = weights.config.get("memory", {}) if weights else {"per_voxel_bytes": 64}

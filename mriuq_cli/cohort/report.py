@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mriuq_cli.cohort.describe import input_names
-from mriuq_cli.cohort.plan import Plan, PlannedCase
+from mriuq_cli.cohort.planned import Plan, PlannedCase
 from mriuq_cli.cohort.run import Outcome
 from mriuq_cli.data.sidecar import plain
-from mriuq_cli.errors import MriuqError
+from mriuq_cli.errors import MriuqError, PartialFailure
 from mriuq_cli.present.console import note, print_error, warn
 
 
@@ -40,10 +40,27 @@ class Reporter:
 
 
 def show_plan(plan: Plan, *, as_json: bool) -> None:
-    """Print what a run would do, without doing it."""
+    """Print what a run would do, without doing it.
+
+    Raises
+    ------
+    PartialFailure
+        If some of the cases cannot be used.
+    """
     for case in plan.cases:
-        for line in [_line(planned_facts(plan, case))] if as_json else _plan_lines(plan, case):
+        if case.ref.problem is not None:
+            outcome = Outcome(case, "failed", error=case.ref.problem)
+            print_error(_one_line(outcome))
+            lines = [_line(outcome_facts(outcome, plan.method))] if as_json else []
+        else:
+            for warning in case.warnings:
+                warn(f"{case.ref.id}: {warning}")
+            lines = [_line(planned_facts(plan, case))] if as_json else _plan_lines(plan, case)
+        for line in lines:
             print(line)
+    unfit = sum(case.ref.problem is not None for case in plan.cases)
+    if unfit:
+        raise PartialFailure(f"{unfit} of {len(plan.cases)} cases cannot be used")
 
 
 def outcome_facts(outcome: Outcome, method: str) -> dict[str, Any]:

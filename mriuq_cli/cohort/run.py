@@ -6,17 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mriuq_cli.cohort import receipts
 from mriuq_cli.cohort.lock import exclusive
-from mriuq_cli.cohort.plan import Plan, PlannedCase
+from mriuq_cli.cohort.plan import basis_of
+from mriuq_cli.cohort.planned import Plan, PlannedCase
 from mriuq_cli.data.case import Case
-from mriuq_cli.errors import MachineError, MethodError, MriuqError, PartialFailure, WeightsError
+from mriuq_cli.errors import MachineError, MethodError, MriuqError, PartialFailure
 
 if TYPE_CHECKING:
     from mriuq_cli.cohort.case import Bench
@@ -64,7 +65,7 @@ def run_plan(plan: Plan, plugin: Plugin, emit: Emit, progress: Progress) -> None
             emit(Outcome(case, "skipped", files=_present(case)))
     if not todo:
         return
-    with _lent(plan.folders), ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(WRITERS, "write") as writers:
+    with _lent(plan.folder), ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(WRITERS, "write") as writers:
         # Reading starts before torch is imported: on one exam the two take about as long as each other.
         upcoming = reader.submit(_read, todo[0], plan)
         bench = _bench(plan, plugin, writers)
@@ -93,31 +94,32 @@ class _Ready:
 
 
 def _read(planned: PlannedCase, plan: Plan) -> _Ready:
+    """Read what the method is shown: no labels, which a prediction has no use for."""
     from mriuq_cli.data.reader import read_case
 
     start = time.perf_counter()
-    case = read_case(planned.ref)
-    basis = planned.basis if planned.basis is not None else receipts.basis(planned.ref, plan.shared)
+    case = read_case(replace(planned.ref, labels=None))
+    basis = planned.basis if planned.basis is not None else basis_of(planned, plan.shared)
     return _Ready(case, basis, time.perf_counter() - start)
 
 
 @contextmanager
-def _lent(folders: tuple[Path, ...]) -> Iterator[None]:
-    """Make the output folders and hold them; one that was made for nothing is removed again."""
-    made = []
-    for folder in folders:
-        if not folder.exists():
-            try:
-                folder.mkdir(parents=True)
-            except OSError as error:
-                raise MachineError(f"the output folder cannot be made ({error.strerror})", where=folder) from error
-            made.append(folder)
+def _lent(folder: Path | None) -> Iterator[None]:
+    """Make an output folder and hold it; one that was made for nothing is removed again. None holds nothing."""
+    if folder is None:
+        yield
+        return
+    made = not folder.exists()
     try:
-        with exclusive(folders):
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MachineError(f"the output folder cannot be made ({error.strerror})", where=folder) from error
+    try:
+        with exclusive([folder]):
             yield
     finally:
-        for folder in made:
-            if not any(folder.iterdir()):
+        if made:
+            with suppress(OSError):  # something was written there, so it stays
                 folder.rmdir()
 
 
@@ -160,32 +162,22 @@ def _calibration(plan: Plan) -> Calibration | None:
 
     if plan.calibration is None:
         return None
-    calibration = read_calibration(plan.calibration)
-    if calibration.method != plan.method:
-        raise WeightsError(
-            f"a calibration of the method {calibration.method}, not of {plan.method}", where=plan.calibration
-        )
-    return calibration
+    return read_calibration(plan.calibration, plan.method)
 
 
 def _doubts(plan: Plan, calibration: Calibration | None) -> tuple[str, ...]:
-    """Return what speaks against the calibration; one from folds names their weights, not those that ship."""
-    if calibration is None or plan.weights is None or calibration.cross_fitted:
+    """Return what speaks against the calibration."""
+    if calibration is None or plan.weights is None or calibration.speaks_for(plan.weights.sha256):
         return ()
-    if plan.weights.sha256 in calibration.weights_sha256:
-        return ()
-    return ("the calibration was made with other weights: how often these intervals hold is not known",)
+    return ("the calibration was not made for these weights: how often these intervals hold is not known",)
 
 
 def _scale(path: Path) -> tuple[float, float]:
     """Return mean and SD of a reference image over its own non-zero voxels; it may lie on any grid."""
-    import numpy as np
-
-    from mriuq_cli.data.nifti import read_volume
+    from mriuq_cli.data.reader import read_single
     from mriuq_cli.uncertainty.display import scale_like
 
-    data = read_volume(path).data
-    return scale_like(data, np.ones(data.shape, dtype=bool))
+    return scale_like(read_single(path, "the image of --scale-like").data)
 
 
 def _versions(plugin: Plugin) -> dict[str, str]:
@@ -209,8 +201,6 @@ def _part(progress: Progress, number: int, count: int) -> Progress:
 
 def _attempt(case: PlannedCase, ready: Future[_Ready], bench: Bench, progress: Progress) -> Outcome:
     """Complete one case; an error becomes an outcome."""
-    from dataclasses import replace
-
     from mriuq_cli.cohort.case import Clock, complete_case
 
     clock = Clock()
@@ -220,7 +210,8 @@ def _attempt(case: PlannedCase, ready: Future[_Ready], bench: Bench, progress: P
         found = ready.result()
         clock.seconds["read"] = found.seconds
         bench = replace(bench, context=replace(bench.context, progress=progress))
-        written = complete_case(found.case, case, found.basis, bench, clock)
+        with _lent(case.folder if bench.plan.folder is None else None):
+            written = complete_case(found.case, case, found.basis, bench, clock)
         progress(1.0, case.ref.id)
         return Outcome(case, "done", written.files, written.facts, seconds=time.perf_counter() - start)
     except MriuqError as error:

@@ -22,16 +22,23 @@ class _Packed:
     bits: Mapping[str, NDArray[np.uint8]]
 
 
+KEPT = 64
+"""Cases that stay in memory; a stripped 240 x 240 x 155 exam of four contrasts takes about 35 MB packed."""
+
+
 class CaseStore:
     """The cases of a cohort by position; the first look at a case reads it.
 
-    A stripped 240 x 240 x 155 exam of four contrasts takes about 35 MB here in place of 150.
+    The first ``kept`` cases stay in memory, packed; the others are read anew whenever they are asked for. (Cases are
+    gone through in turn, so that dropping the oldest would drop each just before it is needed.)
     """
 
-    def __init__(self, refs: Sequence[CaseRef], reader: Callable[[CaseRef], Case]) -> None:
+    def __init__(self, refs: Sequence[CaseRef], reader: Callable[[CaseRef], Case], kept: int = KEPT) -> None:
         self._refs = refs
         self._reader = reader
+        self._kept = kept
         self._packed: dict[int, _Packed] = {}
+        self._prints: dict[int, frozenset[str]] = {}
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -39,20 +46,24 @@ class CaseStore:
 
     def read(self, index: int) -> Case:
         """Return one case with all of its images."""
-        if index not in self._packed:
-            self._packed[index] = _pack(self._reader(self._refs[index]))
-        return _unpack(self._packed[index])
+        if index in self._packed:
+            return _unpack(self._packed[index])
+        case = self._reader(self._refs[index])
+        self._prints[index] = frozenset(case.fingerprints.values())
+        if len(self._packed) < self._kept:
+            self._packed[index] = _pack(case)
+        return case
 
     @property
     def known(self) -> tuple[int, ...]:
         """Positions of the cases that have been read."""
-        return tuple(sorted(self._packed))
+        return tuple(sorted(self._prints))
 
     def fingerprints(self, index: int) -> frozenset[str]:
         """Return what a case is recognised by."""
-        if index not in self._packed:
+        if index not in self._prints:
             self.read(index)
-        return frozenset(self._packed[index].frame.fingerprints.values())
+        return self._prints[index]
 
     def cases(self, indices: Sequence[int]) -> Cases:
         """Return these cases as something that can be gone through any number of times."""

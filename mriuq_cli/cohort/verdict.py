@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mriuq_cli.cohort.assessment import assess
-from mriuq_cli.cohort.calibrating import fit_calibration
+from mriuq_cli.cohort.calibrating import fit_calibration, left_out
 from mriuq_cli.cohort.crossfit import Trial, make_trial
 from mriuq_cli.cohort.evaluation import Collected, Fold, Settings, collect
+from mriuq_cli.cohort.looks import Judged, judge_looks
+from mriuq_cli.cohort.records import dropped_words
 from mriuq_cli.cohort.situations import is_default, situations
 from mriuq_cli.errors import UsageError, WeightsError
 from mriuq_cli.hooks.context import Context
-from mriuq_cli.inference.device import pick_device, usable_cores
+from mriuq_cli.hooks.options import default_values
+from mriuq_cli.inference.device import pick_device, require_threads, usable_cores
+from mriuq_cli.inference.memory import require_tile
+from mriuq_cli.inference.weights import find_weights
 from mriuq_cli.uncertainty.conformal import Calibration, read_calibration
-from mriuq_cli.uncertainty.stretch import RULES, Rule, subjects_needed
+from mriuq_cli.uncertainty.stretch import Rule, subjects_needed
 
 if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
@@ -42,6 +47,8 @@ class Wish:
     rule: Rule = "plug-in"
     limit: int | None = None
     calibration: Path | None = None
+    made_for: tuple[Path, ...] = ()
+    teachers: tuple[Path, ...] = ()
     allow_seen: bool = False
     device: str = "auto"
     threads: int | None = None
@@ -68,7 +75,8 @@ def run_evaluation(plugin: Plugin, wish: Wish, report: Progress) -> dict[str, An
         _require_enough(wish, len(trial.positions()) - 1)
     context = _context(wish, device, report)
     thorough = frozenset(s.key for s in wanted if wish.available is not None or is_default(s, plugin.method))
-    settings = Settings(wanted, thorough, wish.baselines, options=_options(plugin, wish), context=context)
+    settings = Settings(wanted, thorough, wish.baselines, teachers=trial.teachers, options=_options(plugin, wish),
+                        context=context)  # fmt: skip
     groups: list[dict[str, Any]] = []
     warnings = list(trial.warnings)
     for name, folds in (("unseen", trial.unseen), ("seen in training", trial.seen)):
@@ -77,10 +85,11 @@ def run_evaluation(plugin: Plugin, wish: Wish, report: Progress) -> dict[str, An
             continue
         found = collect(plugin, trial.store, folds, settings)
         calibration, facts = _calibration_for(folds, len(cases), given, wish)
-        warnings += found.notes + _overlap(trial, cases, calibration)
+        warnings += found.notes + _overlap(trial, cases, calibration) + _foreign(folds, calibration)
         rule = facts["rule"] or wish.rule
         group = assess(found.records, trial.names, wish.level, rule, calibration, method=plugin.name,
-                       left_out=facts["kind"] == "leave-one-out", thorough=thorough)  # fmt: skip
+                       left_out=facts["kind"] == "leave-one-out", thorough=thorough,
+                       judged=_judged(trial, folds, found, calibration, wish, rule))  # fmt: skip
         groups.append({"name": name, "calibration": facts, **group})
     return {
         "format": FORMAT, "method": plugin.name, "version": plugin.version,
@@ -91,8 +100,8 @@ def run_evaluation(plugin: Plugin, wish: Wish, report: Progress) -> dict[str, An
     }  # fmt: skip
 
 
-def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calibration, Trial]:
-    """Calibrate a method on cases that the weights have not seen.
+def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calibration, Trial, str]:
+    """Calibrate a method on cases that the weights have not seen; returns a sentence about what did not count too.
 
     Raises
     ------
@@ -101,6 +110,7 @@ def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calib
     """
     _check(wish)
     wanted = situations(plugin.method, all_subsets=wish.all_subsets and plugin.method.partial)
+    made_for = [find_weights(plugin, folder).sha256 for folder in wish.made_for]
     device = pick_device(wish.device)
     trial = _begin(plugin, wish, report)
     cases = trial.positions()
@@ -112,23 +122,22 @@ def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calib
     subjects = [sorted(trial.store.fingerprints(i)) for i in cases]
     crossed = len(trial.hashes) > 1
     calibration = fit_calibration(found, wish.level, wish.rule, method=plugin.name, weights=trial.hashes,
-                                  subjects=subjects, cross_fitted=crossed)  # fmt: skip
-    return calibration, trial
+                                  subjects=subjects, cross_fitted=crossed, made_for=made_for)  # fmt: skip
+    return calibration, trial, dropped_words(found.records)
 
 
 def _check(wish: Wish) -> None:
     if not 0 < wish.level < 1:
         raise UsageError("must lie between 0 and 1, such as .9", where=f"--level {wish.level:g}")
-    if wish.rule not in RULES:
-        raise UsageError(f"unknown rule {wish.rule!r}", where="--rule", hint=f"One of: {', '.join(RULES)}")
     if wish.limit is not None and wish.limit < 1:
         raise UsageError("must be 1 or more", where=f"--limit {wish.limit}")
-    if wish.threads is not None and wish.threads < 1:
-        raise UsageError("must be 1 or more", where=f"--threads {wish.threads}")
+    require_threads(wish.threads)
+    require_tile(wish.tile)
 
 
 def _begin(plugin: Plugin, wish: Wish, report: Progress) -> Trial:
-    return make_trial(plugin, wish.inputs, wish.weights, report, limit=wish.limit, allow_seen=wish.allow_seen)
+    return make_trial(plugin, wish.inputs, wish.weights, report, limit=wish.limit, allow_seen=wish.allow_seen,
+                      teachers=wish.teachers if wish.baselines else ())  # fmt: skip
 
 
 def _require_enough(wish: Wish, n: int) -> None:
@@ -151,11 +160,8 @@ def _context(wish: Wish, device: str, report: Progress) -> Context:
 
 def _options(plugin: Plugin, wish: Wish) -> dict[str, Any]:
     """Return the options that ``mriuq_predict`` expects: those of predict at their defaults, then those given."""
-    defaults = {
-        option.name.replace("-", "_"): tuple(option.default or ()) if option.multiple else option.default
-        for option in plugin.options("predict")
-    }
-    return defaults | dict(wish.options)
+    core = {"outliers": False} if plugin.method.outliers else {}
+    return core | default_values(plugin.options("predict")) | dict(wish.options)
 
 
 def _given_calibration(plugin: Plugin, wish: Wish) -> Calibration | None:
@@ -190,6 +196,25 @@ def _calibration_for(
     return None, {"kind": "none", "path": None, "rule": None, "words": "not calibrated"}
 
 
+def _judged(
+    trial: Trial, folds: Sequence[Fold], found: Collected, used: Calibration | None, wish: Wish, rule: Rule
+) -> list[Judged]:
+    """Judge what the familiarity check says of each look.
+
+    A case is compared with the exams of the calibration that is used, else of the one that came with its weights;
+    one that is among these, or has none, with the other cases of the evaluation.
+    """
+    shipped: dict[int, Calibration] = {}
+    for fold in folds:
+        known = used or (read_calibration(path) if fold.weights and (path := fold.weights.calibration) else None)
+        if known is not None and known.familiarity:
+            prints = {one for subject in known.subjects for one in subject}
+            shipped |= {case: known for case in fold.cases if not prints & trial.store.fingerprints(case)}
+    bare = Calibration("", (), wish.level, rule, len(found.looks), (), {})
+    factors = left_out(found.records, bare) if used is None else {look.case: used for look in found.looks}
+    return judge_looks(found.looks, shipped, factors)
+
+
 def _overlap(trial: Trial, cases: Sequence[int], calibration: Calibration | None) -> list[str]:
     if calibration is None:
         return []
@@ -197,6 +222,14 @@ def _overlap(trial: Trial, cases: Sequence[int], calibration: Calibration | None
     again = [trial.names[i] for i in cases if known & trial.store.fingerprints(i)]
     words = "the calibration was made on exams that are judged here, so coverage looks better than it is"
     return [f"{words}: {', '.join(again)}"] if again else []
+
+
+def _foreign(folds: Sequence[Fold], calibration: Calibration | None) -> list[str]:
+    """Say so if the calibration is neither made with nor meant for weights that it is used on."""
+    used = [fold.weights for fold in folds if fold.weights and fold.cases]
+    if calibration is None or all(calibration.speaks_for(weights.sha256) for weights in used):
+        return []
+    return ["the calibration was made with other weights and does not name those that are judged"]
 
 
 def _weights_facts(fold: Fold, trial: Trial) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -93,7 +93,7 @@ class CaseRef:
 
 @dataclass(frozen=True, slots=True)
 class Cohort(Sequence[CaseRef]):
-    """An ordered set of cases, read one at a time by ``load``."""
+    """An ordered set of cases."""
 
     refs: tuple[CaseRef, ...]
 
@@ -104,7 +104,3 @@ class Cohort(Sequence[CaseRef]):
     def __len__(self) -> int:
         """Return the number of cases."""
         return len(self.refs)
-
-    def load(self, reader: Callable[[CaseRef], Case]) -> Iterator[Case]:
-        """Read the cases in order, one at a time."""
-        return map(reader, self.refs)

@@ -112,9 +112,14 @@ def to_ras(array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
     ValueError
         If the array is not on the grid.
     """
+    return np.array(ras_view(array, geometry), order="C", copy=True)
+
+
+def ras_view(array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:
+    """Return what :func:`to_ras` returns without a copy: a view with other strides."""
     _check_shape(array, geometry.shape, "file's")
     axes, flips = _voxel_axes(geometry)
-    return np.array(array.transpose(*axes, *range(3, array.ndim))[flips], order="C", copy=True)
+    return array.transpose(*axes, *range(3, array.ndim))[flips]
 
 
 def from_ras(array: NDArray[Any], geometry: Geometry) -> NDArray[Any]:

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriuq_cli.data.geometry import Forms, Geometry, corners, geometry_from_affine, shape_text, usable
+from mriuq_cli.data.geometry import Forms, Geometry, corners, geometry_from_affine, shape_text, spacing_text, usable
 from mriuq_cli.errors import InputError
 
 HEAD = 544
 """Bytes that are enough to parse any header read here."""
 FORMS_AGREE = 1e-3
 """sform and qform agree if no corner is displaced by more than this many mm."""
+
+VOXEL_MM = (0.2, 12.0)
+"""Shortest and longest edge of a voxel that is read, mm."""
 
 _LARGEST_OFFSET = 2**26
 _DTYPES = {
@@ -210,10 +213,29 @@ def _geometry(path: Path, header: Any, version: int, shape: tuple[int, ...]) -> 
         apart = float(np.abs((sform - qform) @ corners(grid)).max())
         if apart > FORMS_AGREE:
             warnings.append(f"sform and qform place voxels up to {apart:.3g} mm apart; the sform is used.")
+    geometry = replace(geometry_from_affine(grid, chosen), forms=forms)
+    require_voxel_size(path, geometry)
     unit = forms.xyzt_units & 7
     if unit in _UNITS:
         warnings.append(f"The header gives lengths in {_UNITS[unit]}; they are read as millimetres.")
-    return replace(geometry_from_affine(grid, chosen), forms=forms), tuple(warnings)
+    return geometry, tuple(warnings)
+
+
+def require_voxel_size(path: Path, geometry: Geometry) -> None:
+    """Refuse voxels that no exam of a head has: an affine in metres or micrometres, most likely.
+
+    Raises
+    ------
+    InputError
+        If an edge of the voxel is below 0.2 or above 12 mm.
+    """
+    least, most = VOXEL_MM
+    if geometry.spacing.min() < 0.99 * least or geometry.spacing.max() > 1.01 * most:  # float32 headers
+        raise InputError(
+            f"voxels measure {spacing_text(geometry)} mm; {least:g} to {most:g} mm along each axis are read",
+            where=path,
+            hint="The affine has to be in millimetres; is this one in metres or micrometres?",
+        )
 
 
 _SET_FORMS = "Set the orientation from the source of the image, for example with fslorient -setsform and -setsformcode."

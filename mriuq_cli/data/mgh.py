@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mriuq_cli.data.geometry import geometry_from_affine, shape_text, usable
-from mriuq_cli.data.header import Header
+from mriuq_cli.data.header import Header, require_voxel_size
 from mriuq_cli.errors import InputError
 
 SUFFIXES = (".mgh", ".mgz")
@@ -48,10 +48,12 @@ def parse_mgh(path: Path, start: bytes) -> Header:
     if not usable(affine):
         raise InputError("the header holds no usable affine", where=path)
     shape = tuple(dims[:3] if dims[3] == 1 else dims)
+    geometry = geometry_from_affine(shape[:3], affine)
+    require_voxel_size(path, geometry)
     return Header(
         shape,
         np.dtype(_DTYPES[code]),
-        geometry_from_affine(shape[:3], affine),
+        geometry,
         _OFFSET,
         slack=_TAGS,
         warnings=() if oriented else ("The file states no orientation; FreeSurfer's coronal default is used.",),

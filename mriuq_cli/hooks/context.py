@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,7 @@ def _silent(done: float, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Device, threads, seed and ears for progress and log messages.
+    """Device, threads, seed and an ear for progress.
 
     Parameters
     ----------
@@ -38,4 +37,3 @@ class Context:
     tile: int | None = None
     seed: int = 0
     progress: Callable[[float, str], None] = _silent
-    log: logging.Logger = field(default_factory=lambda: logging.getLogger("mriuq"))

@@ -45,6 +45,9 @@ class Method:
     partial
         True if any non-empty proper subset of ``inputs`` will do; what is missing is then predicted,
         and the core offers ``--missing``.
+    outliers
+        True if it can predict given images from the other given ones over the whole brain
+        (``Prediction.outliers``); the core offers ``--outliers`` and passes it in ``options``.
     weights
         Folder that holds one sub-folder for each set of weights that ships, or None.
     default_weights
@@ -64,6 +67,7 @@ class Method:
     presets: Mapping[str, Config] = field(default_factory=dict)
     default_preset: str = ""
     partial: bool = False
+    outliers: bool = False
     weights: Path | None = None
     default_weights: str = ""
     recipes: Path | None = None

@@ -6,8 +6,8 @@ themselves. :func:`bind` replaces them by real ones made from :class:`~mriuq_cli
 
     def predict(method: str, roles: Mapping[str, Path], options: Mapping[str, Any], inputs: Annotated[...] = None, ...)
 
-``mriuq predict qrunet --t1 a.nii.gz --outliers`` then calls
-``predict(method="qrunet", roles={"t1": Path("a.nii.gz")}, options={"outliers": True}, ...)``.
+``mriuq predict toy --t1 a.nii.gz --samples 8`` then calls
+``predict(method="toy", roles={"t1": Path("a.nii.gz")}, options={"samples": 8}, ...)``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
+from mriuq_cli.data.naming import nearest, resolve
 from mriuq_cli.errors import MethodError, UsageError
 from mriuq_cli.hooks.method import Option, Role
 
@@ -106,34 +106,18 @@ def role_names(words: Sequence[str], roles: Sequence[Role]) -> tuple[str, ...]:
     UsageError
         If a word is no role's name or alias (the nearest is offered), or a role is named twice.
     """
-    spelled = {word.lower(): role.name for role in roles for word in (role.name, *role.aliases)}
-    names: list[str] = []
-    for word in _split(words):
-        name = spelled.get(word.lower())
-        if name is None:
-            raise UsageError(
-                f"unknown contrast {word!r}{_nearest(word.lower(), spelled)}",
-                hint=f"Contrasts: {', '.join(role.name for role in roles)}",
-            )
-        if name in names:
-            raise UsageError(f"contrast {name!r} is named twice")
-        names.append(name)
-    return tuple(names)
+    return resolve(_split(words), roles)
 
 
 def _split(words: Sequence[str]) -> list[str]:
     return [part.strip() for word in words for part in word.split(",") if part.strip()]
 
 
-def _nearest(word: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    near = get_close_matches(word, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
 def bind(function: Callable[..., Any], plugin: Plugin, verb: str) -> Callable[..., Any]:
     """Make a function for Typer from a verb's function and a plugin's data.
 
-    Every parameter of the result is a Typer parameter. ``--missing`` is dropped unless the method is ``partial``.
+    Every parameter of the result is a Typer parameter. ``--missing`` is dropped unless the method is ``partial``,
+    ``--outliers`` unless it has ``outliers``.
 
     Raises
     ------
@@ -142,8 +126,9 @@ def bind(function: Callable[..., Any], plugin: Plugin, verb: str) -> Callable[..
     """
     core = dict(inspect.signature(function, eval_str=True).parameters)
     supplied = {name for name in CONTEXT_PARAMETERS if core.pop(name, None)}
-    if not plugin.method.partial:
-        core.pop("missing", None)
+    for name, offered in (("missing", plugin.method.partial), ("outliers", plugin.method.outliers)):
+        if not offered:
+            core.pop(name, None)
     for name in NAMES_ROLES:
         if name in core:
             core[name] = _completing(core[name], plugin.method.inputs)
@@ -290,7 +275,7 @@ def _value(option: Option, given: Any) -> Any:
 def _choice(option: Option, word: str) -> str:
     if word not in option.choices:
         raise UsageError(
-            f"unknown value {word!r}{_nearest(word, option.choices)}",
+            f"unknown value {word!r}{nearest(word, option.choices)}",
             where=f"--{option.name}",
             hint=f"One of: {', '.join(option.choices)}",
         )

@@ -54,6 +54,12 @@ def _cuda_devices() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
+def require_threads(threads: int | None) -> None:
+    """Raise UsageError unless it is None (all usable cores) or 1 and more."""
+    if threads is not None and threads < 1:
+        raise UsageError("--threads must be 1 or more", where=f"--threads {threads}")
+
+
 def usable_cores() -> int:
     """Return how many CPU cores this process may use (its affinity, not the machine's size)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

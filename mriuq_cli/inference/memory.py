@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mriuq_cli.errors import MachineError
+from mriuq_cli.errors import MachineError, UsageError
 
 RESIDENT = 330 * 2**20
 """Bytes of a process that has imported torch, nibabel and scipy, before it reads anything."""
 
 _FLOAT = 4
+_LEAST_TILE = 16
 _TILES = (192, 160, 128, 96, 64)
 _WORK_PER_VOXEL = 512.0
 """Bytes of activations a voxel where the weights state no figure: some hundred channels and their copies."""
@@ -105,6 +106,12 @@ def fit_tile(
         where="memory",
         hint=hint,
     )
+
+
+def require_tile(tile: int | None) -> None:
+    """Raise UsageError for tiles so small that hardly any voxel would see its surroundings."""
+    if tile is not None and tile < _LEAST_TILE:
+        raise UsageError(f"--tile must be {_LEAST_TILE} or more", where=f"--tile {tile}")
 
 
 def available_memory() -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mriuq_cli.errors import WeightsError
+from mriuq_cli.errors import MachineError, WeightsError
 from mriuq_cli.hooks.method import API_VERSION
 
 if TYPE_CHECKING:
@@ -42,15 +42,12 @@ class WeightsFolder:
     meta
         What ``weights.json`` says.
     sha256
-        Hash of ``weights.safetensors``, computed now.
-    verified
-        True if the hash is the one that ``weights.json`` states; weights that do not match are never returned.
+        Hash of ``weights.safetensors``, computed now: the one that ``weights.json`` states.
     """
 
     folder: Path
     meta: Mapping[str, Any]
     sha256: str
-    verified: bool
 
     @property
     def name(self) -> str:
@@ -99,7 +96,7 @@ def find_weights(plugin: Plugin, folder: Path | None) -> WeightsFolder:
             where=tensors,
             hint="The file was altered or cut short: install the method again, or copy the folder anew.",
         )
-    return WeightsFolder(place, meta, digest, verified=True)
+    return WeightsFolder(place, meta, digest)
 
 
 def load_model(plugin: Plugin, weights: WeightsFolder, device: str) -> nn.Module:
@@ -109,6 +106,8 @@ def load_model(plugin: Plugin, weights: WeightsFolder, device: str) -> nn.Module
     ------
     WeightsError
         If the file changed since it was found, is no safetensors file, or does not fit the network exactly.
+    MachineError
+        If the device has no room for it.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load
@@ -131,7 +130,18 @@ def load_model(plugin: Plugin, weights: WeightsFolder, device: str) -> nn.Module
             where=path,
             hint=f"They were made with {weights.meta.get('versions') or 'an unknown version'}.",
         ) from error
-    return model.to(device).eval().requires_grad_(False)
+    return _moved(model, device).eval().requires_grad_(False)
+
+
+def _moved(model: nn.Module, device: str) -> nn.Module:
+    import torch
+
+    try:
+        return model.to(device)
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise MachineError(
+            f"the network does not fit into the memory of {device}", where="memory", hint="Try --device cpu."
+        ) from error
 
 
 def _place(plugin: Plugin, folder: Path | None) -> Path:

@@ -46,7 +46,8 @@ class Similarity:
     """Structural similarity to one truth: what depends on the truth alone is computed once.
 
     Three-dimensional, Gaussian window of 1.5 voxels (11 wide), K1 = .01, K2 = .03, population covariance, mean over
-    the brain (Wang et al. 2004).
+    the brain (Wang et al. 2004). Both images count as 0 outside the brain, so that a window at its edge compares
+    like with like.
     """
 
     box: tuple[slice, ...]
@@ -60,13 +61,13 @@ class Similarity:
     def to(cls, truth: Image, brain: Mask, data_range: float) -> Similarity:
         """Prepare the truth; only the brain's box and half a window around it are looked at."""
         box = bounding_box(brain, _RADIUS)
-        inner = np.ascontiguousarray(truth[box], dtype=np.float32)
+        inner = _inside(truth, brain[box], box)
         mean = _blur(inner)
         return cls(box, brain[box], inner, mean, _blur(inner * inner) - mean * mean, data_range)
 
     def ssim(self, value: Image) -> float:
         """Return the mean structural similarity of an image on the truth's grid."""
-        inner = np.ascontiguousarray(value[self.box], dtype=np.float32)
+        inner = _inside(value, self.brain, self.box)
         mean = _blur(inner)
         variance = _blur(inner * inner) - mean * mean
         covariance = _blur(inner * self.truth) - mean * self.mean
@@ -79,6 +80,10 @@ class Similarity:
 def ssim(value: Image, truth: Image, brain: Mask, data_range: float) -> float:
     """Return the mean structural similarity over the brain; see :class:`Similarity`."""
     return Similarity.to(truth, brain, data_range).ssim(value)
+
+
+def _inside(image: Image, brain: Mask, box: tuple[slice, ...]) -> NDArray[np.float32]:
+    return np.where(brain, np.asarray(image[box], dtype=np.float32), np.float32(0))
 
 
 def bounding_box(mask: Mask, margin: int = 0) -> tuple[slice, ...]:

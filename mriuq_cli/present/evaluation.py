@@ -23,7 +23,8 @@ def evaluation_tables(report: Mapping[str, Any]) -> list[Table]:
     for group in report["groups"]:
         tables.append(_main(group, report))
         for rows, make in ((group["rows"], _authors), (group["rows"], _outliers), (group["paired"], _paired),
-                           (group["gate"], _gate), (group["narrower"], _narrower)):  # fmt: skip
+                           (group["gate"], _gate), (group["narrower"], _narrower),
+                           (group["familiarity"]["looks"], _familiarity), (group["claims"], _claims)):  # fmt: skip
             table = make(rows)
             if table is not None:
                 tables.append(table)
@@ -136,6 +137,34 @@ def _narrower(entries: Sequence[Row]) -> Table | None:
         table.add_row(entry["target"], entry["fewer"], entry["more"], f"{entry['width_fewer']:.3f}",
                       f"{entry['width_more']:.3f}")  # fmt: skip
     return table
+
+
+def _familiarity(looks: Sequence[Row]) -> Table | None:
+    """Draw one row a case, one column a situation: the smallest coverage of any target, and what is flagged."""
+    if not any(look["familiar"] is not None for look in looks):
+        return None
+    keys = list(dict.fromkeys(look["situation"] for look in looks))
+    table = _table("smallest coverage of each exam, and whether it is flagged as unfamiliar", ["exam", *keys], 1)
+    rows: dict[str, dict[str, str]] = {}
+    for look in looks:
+        known = [share for share in look["coverage"].values() if share is not None]
+        word = {True: "", False: " flagged", None: " not judged"}[look["familiar"]]
+        rows.setdefault(look["case"], {})[look["situation"]] = f"{min(known):.3f}{word}" if known else word.strip()
+    for case, cells in sorted(rows.items()):
+        table.add_row(case, *(cells.get(key, "") for key in keys))
+    return table
+
+
+def _claims(items: Sequence[Row]) -> Table | None:
+    table = _table("over all situations", ["item", "demand", "found", ""], 4)
+    for item in items:
+        table.add_row(item["item"], item["demand"], item["found"], "pass" if item["passed"] else "miss")
+    return table
+
+
+def evaluation_notes(report: Mapping[str, Any]) -> list[str]:
+    """Return the lines that ``evaluate`` prints below its tables."""
+    return [line for group in report["groups"] for line in group["notes"]]
 
 
 def print_tables(tables: Sequence[Table]) -> None:

@@ -110,6 +110,28 @@ def orientation(bench: Bench) -> str:
     return f"{len(ORIENTATIONS)} orientations: largest difference {worst:.1e} SD"
 
 
+def outlier_maps(bench: Bench) -> str:
+    """Require that outlier maps cover every given image, and that asking for them changes nothing else."""
+    import numpy as np
+
+    if not bench.plugin.method.outliers:
+        raise NotApplicable("the method makes no outlier maps")
+    answer = bench.predict(bench.case, outliers=True)
+    given = set(bench.case.volumes)
+    if len(given) < 2:
+        raise NotApplicable("one image is given, which no other can tell of")
+    require(set(answer.outliers) == given, f"outliers are of {', '.join(answer.outliers) or 'nothing'}")
+    for name, check in answer.outliers.items():
+        require(check.estimate.mask.any(), f"{name}: nothing is evaluable")
+        require(name not in check.available, f"{name} was predicted from itself")
+    _require_same(bench.answer, answer, when="with --outliers ")
+    require(set(bench.answer.checks) == set(answer.checks), "asking for outlier maps changes which checks are made")
+    for name, check in bench.answer.checks.items():
+        same = np.array_equal(check.estimate.mask, answer.checks[name].estimate.mask)
+        require(same, f"{name}: asking for outlier maps changes where the self-check is taken")
+    return ", ".join(answer.outliers)
+
+
 def _or_not_applicable(bench: Bench, case: Case, tile: int | None = None) -> Prediction:
     """Predict; a method with a fixed field of view may refuse, in words."""
     try:

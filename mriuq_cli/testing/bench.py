@@ -81,8 +81,8 @@ class Bench:
         method = self.plugin.method
         return exam.hiding([method.inputs[-1].name]) if method.partial else exam
 
-    def predict(self, case: Case, *, tile: int | None = None, seed: int = 0) -> Prediction:
-        """Ask the method for a prediction with the default options, on one CPU thread.
+    def predict(self, case: Case, *, tile: int | None = None, seed: int = 0, outliers: bool = False) -> Prediction:
+        """Ask the method for a prediction with the default options of its own, on one CPU thread.
 
         Raises
         ------
@@ -92,7 +92,8 @@ class Bench:
         if not self.plugin.has("mriuq_predict"):
             raise NotApplicable("the method does not predict")
         context = Context(config=self.config, tile=tile, seed=seed)
-        options = default_values(self.plugin.options("predict"))
+        core = {"outliers": outliers} if self.plugin.method.outliers else {}
+        options = core | default_values(self.plugin.options("predict"))
         answer: Prediction = self.plugin.call(
             "mriuq_predict", model=self.model, case=case, options=options, context=context
         )

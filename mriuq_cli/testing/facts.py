@@ -84,8 +84,9 @@ def options(bench: Bench) -> str:
 
 
 def weights(bench: Bench) -> str:
-    """Require that every set of weights that ships has the stated hash and fills its network."""
+    """Require that weights that ship have the stated hash, fill their network, and have no other's calibration."""
     from mriuq_cli.inference.weights import find_weights, load_model
+    from mriuq_cli.uncertainty.conformal import read_calibration
 
     folder = bench.plugin.method.weights
     if folder is None:
@@ -96,7 +97,11 @@ def weights(bench: Bench) -> str:
     default = bench.plugin.method.default_weights
     require(default in {entry.name for entry in sets}, f"default_weights {default!r} is not there")
     for entry in sets:
-        load_model(bench.plugin, find_weights(bench.plugin, entry), "cpu")
+        found = find_weights(bench.plugin, entry)
+        load_model(bench.plugin, found, "cpu")
+        if found.calibration is not None:
+            ours = read_calibration(found.calibration, bench.plugin.name).speaks_for(found.sha256)
+            require(ours, f"{entry.name}: the calibration was not made for these weights")
     return ", ".join(entry.name for entry in sets)
 
 

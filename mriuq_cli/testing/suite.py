@@ -30,6 +30,7 @@ checks: tuple[Check, ...] = (
     Check("same seed, same answer", behaviour.deterministic),
     Check("empty space", behaviour.empty_space),
     Check("tiles", behaviour.tiles),
+    Check("outlier maps", behaviour.outlier_maps),
     Check("left stays left", behaviour.orientation),
 )
 """All checks, from the cheapest to the dearest."""

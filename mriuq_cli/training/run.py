@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from torch import nn
 from mriuq_cli.data.atomic import atomic_file
 from mriuq_cli.data.case import Case, CaseRef, Cohort
 from mriuq_cli.data.reader import read_case
-from mriuq_cli.errors import InputError, MachineError, UsageError
+from mriuq_cli.errors import InputError, MachineError, MethodError, UsageError
 from mriuq_cli.hooks.manager import Plugin
 from mriuq_cli.hooks.roles import Stage
 from mriuq_cli.training.checkpoint import save_weights
@@ -44,7 +46,7 @@ def split(cohort: Cohort, recipe: Recipe) -> tuple[Cohort, Cohort]:
     UsageError
         If a fold does not exist or nothing is left to train on.
     """
-    refs = sorted(cohort, key=lambda ref: ref.id)
+    refs = sorted(cohort, key=_name)
     if recipe.folds:
         if recipe.folds.hold_out >= recipe.folds.count:
             raise UsageError(f"fold {recipe.folds.hold_out} of {recipe.folds.count} does not exist (they count from 0)")
@@ -75,24 +77,29 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
         If recipe and cohort do not fit together, or the recipe states no budget.
     MachineError
         If the folder holds another training.
+    MethodError
+        If the method has a training step of its own, or a stage builds on no earlier one.
     """
+    if plugin.has("mriuq_step"):
+        raise MethodError("has a training step of its own (mriuq_step), which is not supported yet", where=plugin.name)
     if recipe.train.steps is None and recipe.train.minutes is None:
         raise UsageError("the recipe states no budget", hint="give --steps or --minutes, or state one under 'train'")
     config = resolve_config(plugin, recipe)
     learners, watched = split(cohort, recipe)
     text = write_recipe(recipe)
-    _claim(run.folder, text, resume=run.resume)
+    _claim(run.folder, text, _listed(learners, watched), resume=run.resume)
     torch.set_num_threads(run.threads)
     torch.manual_seed(recipe.seed)
-    model: nn.Module = plugin.call("mriuq_model", config=config)
-    seen: dict[str, tuple[str, ...]] = {}
+    fresh: nn.Module = plugin.call("mriuq_model", config=config)
+    seen: dict[int, tuple[str, ...]] = {}
     began = time.monotonic()
     previous: dict[str, nn.Module] = {}
-    for stage in _stages(plugin, config):
+    stages = _stages(plugin, config)
+    for stage in stages:
         seed_all(recipe.seed, 0)  # what a method draws while it makes its data must not depend on where a resume began
+        model = _begin(fresh, stage, previous)
         task = _task(plugin, config, stage.name, model, (learners, watched), previous, seen, recipe, run)
         previous[stage.name] = train(task, recipe.train, recipe.validation, resume=run.resume, report=run.report)
-        model.load_state_dict(previous[stage.name].state_dict())  # the next stage goes on from the average
     facts = {
         "method": plugin.name,
         "api_version": plugin.method.api_version,
@@ -106,16 +113,35 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
         },
         "versions": {"mriuq": version("mriuq"), plugin.distribution: plugin.version, "torch": torch.__version__},
     }
-    for ref in learners:  # a data set that reads late may have read some of them before a resume only
-        if ref.id not in seen:
-            _remember(ref, seen)
-    save_weights(run.folder / "weights", model, facts, [seen[ref.id] for ref in learners])
+    for place, ref in enumerate(learners):  # a data set that reads late may have read some before a resume only
+        if place not in seen:
+            _remember(place, ref, seen)
+    save_weights(run.folder / "weights", previous[stages[-1].name], facts, [seen[i] for i in range(len(learners))])
     return run.folder / "weights"
 
 
-def _claim(folder: Path, text: str, *, resume: bool) -> None:
-    """Make the run folder ours: new, or the same recipe to go on with."""
-    stated = folder / "recipe.yaml"
+def _name(ref: CaseRef) -> tuple[str, str]:
+    """Return what is unique in a cohort: ids are unique in their folder only."""
+    return str(ref.subfolder), ref.id
+
+
+def _listed(learners: Cohort, watched: Cohort) -> str:
+    """Return the subjects as the run folder states them: names and sizes of files, whatever place they moved to."""
+    parts = {"learners": learners, "watched": watched}
+    stated = {part: [[*_name(ref), _sizes(ref)] for ref in cohort] for part, cohort in parts.items()}
+    return json.dumps(stated, indent=1) + "\n"
+
+
+def _sizes(ref: CaseRef) -> list[int]:
+    try:
+        return [path.stat().st_size for path in sorted({volume.path for volume in ref.volumes.values()})]
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", where=error.filename or ref.id) from error
+
+
+def _claim(folder: Path, text: str, cohort: str, *, resume: bool) -> None:
+    """Make the run folder ours: new, or the same recipe and subjects to go on with."""
+    stated, subjects = folder / "recipe.yaml", folder / "cohort.json"
     if stated.exists():
         if not resume:
             raise MachineError(
@@ -123,14 +149,29 @@ def _claim(folder: Path, text: str, *, resume: bool) -> None:
             )
         if stated.read_text() != text:
             raise MachineError("holds the training of another recipe", where=folder, hint="choose another --out")
-        return
+        if subjects.exists() and subjects.read_text() != cohort:
+            raise MachineError(
+                "holds the training on other exams", where=folder, hint="give the same --data, or choose another --out"
+            )
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_file(stated) as temporary:
-        temporary.write_text(text)
+    for path, content in ((subjects, cohort), (stated, text)):
+        if not path.exists():
+            with atomic_file(path) as temporary:
+                temporary.write_text(content)
 
 
 def _stages(plugin: Plugin, config: Mapping[str, Any]) -> list[Stage]:
     return list(plugin.call("mriuq_stages", config=config)) if plugin.has("mriuq_stages") else [Stage("main")]
+
+
+def _begin(fresh: nn.Module, stage: Stage, previous: Mapping[str, nn.Module]) -> nn.Module:
+    """Return the network that a stage starts from: that of the stage it builds on, else a fresh one."""
+    model = copy.deepcopy(fresh)  # the averages in ``previous`` take no gradients and stay as they are
+    if stage.builds_on is not None:
+        if stage.builds_on not in previous:
+            raise MethodError(f"stage {stage.name!r} builds on {stage.builds_on!r}, which is no earlier stage")
+        model.load_state_dict(previous[stage.builds_on].state_dict())
+    return model
 
 
 def _task(
@@ -140,14 +181,15 @@ def _task(
     model: nn.Module,
     cohorts: tuple[Cohort, Cohort],
     previous: Mapping[str, nn.Module],
-    seen: dict[str, tuple[str, ...]],
+    seen: dict[int, tuple[str, ...]],
     recipe: Recipe,
     run: Run,
 ) -> Task:
     """Ask the method for the objective and the data of one stage."""
 
     def dataset(cohort: Cohort, split: str) -> Any:
-        cases = [partial(_remember, ref, seen) for ref in cohort]
+        noted = seen if split == "train" else {}
+        cases = [partial(_remember, place, ref, noted) for place, ref in enumerate(cohort)]
         return plugin.call("mriuq_dataset", config=config, cases=cases, stage=stage, split=split, previous=previous)
 
     return Task(
@@ -161,10 +203,12 @@ def _task(
     )
 
 
-def _remember(ref: CaseRef, seen: dict[str, tuple[str, ...]], read: Callable[[CaseRef], Case] = read_case) -> Case:
-    """Read a case and note its fingerprints, which the weights will carry."""
+def _remember(
+    place: int, ref: CaseRef, seen: dict[int, tuple[str, ...]], read: Callable[[CaseRef], Case] = read_case
+) -> Case:
+    """Read the case at a place of its cohort and note its fingerprints, which the weights will carry."""
     case = read(ref)
     if not case.volumes:
         raise InputError("has no image to learn from", where=ref.id)
-    seen[ref.id] = tuple(case.fingerprints.values())
+    seen[place] = tuple(case.fingerprints.values())
     return case

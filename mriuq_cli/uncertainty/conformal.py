@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mriuq_cli.data.sidecar import write_json
 from mriuq_cli.errors import WeightsError
-from mriuq_cli.uncertainty.calibration_file import read_json, write_json
+from mriuq_cli.uncertainty.calibration_file import read_calibration_json
 from mriuq_cli.uncertainty.estimate import Check, Descriptor, Estimate
 from mriuq_cli.uncertainty.familiarity import Reference
 from mriuq_cli.uncertainty.interval import share_inside, stretch
@@ -56,6 +57,8 @@ class Calibration:
         Situation key to what the calibration subjects look like.
     cross_fitted
         True if each subject was predicted by weights of a fold that had not seen it.
+    made_for
+        Hashes of the weights that it is meant to ship with, beside those whose intervals were looked at.
     """
 
     method: str
@@ -67,11 +70,19 @@ class Calibration:
     factors: Mapping[str, Mapping[str, Factors]]
     familiarity: Mapping[str, Reference] = field(default_factory=dict)
     cross_fitted: bool = False
+    made_for: tuple[str, ...] = ()
+
+    def speaks_for(self, sha256: str | None) -> bool:
+        """Return whether it was made with, or for, these weights; a method without a network has none (None)."""
+        return sha256 is None or sha256 in self.weights_sha256 or sha256 in self.made_for
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationNote:
-    """What was done to an estimate: for the sidecar and the person at the terminal."""
+    """What was done to an estimate: for the sidecar and the person at the terminal.
+
+    ``ours`` is false for a calibration that was not made for the weights in use.
+    """
 
     target: str
     level: float
@@ -81,6 +92,12 @@ class CalibrationNote:
     situation: str
     exact: bool
     factors: Factors
+    ours: bool = True
+
+    @property
+    def expected(self) -> Factors | None:
+        """What was found on left-out subjects; None where that says nothing of this estimate."""
+        return self.factors if self.exact and self.ours else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -90,6 +107,7 @@ class CalibrationNote:
             said.append(
                 f"{self.target}: intervals were never calibrated for {'+'.join(self.available)} given; "
                 f"those of {self.situation} are used"
+                + ("" if set(self.situation.split("+")) <= set(self.available) else ", which may be too narrow")
             )
         for name, share in self.factors.regions.items():
             if share < self.level - 0.05:
@@ -98,13 +116,13 @@ class CalibrationNote:
 
     def facts(self) -> dict[str, Any]:
         """Return the note as JSON-ready figures."""
-        found = self.factors
+        found, expected = self.factors, self.expected
         return {
             "level": self.level, "rule": self.rule, "n": self.n, "situation": self.situation, "exact": self.exact,
             "lower_factor": found.lower, "upper_factor": found.upper,
-            "expected_coverage": {
-                "mean": _number(found.coverage), "sd": _number(found.sd), "worst": _number(found.worst),
-                "regions": {name: _number(share) for name, share in found.regions.items()},
+            "expected_coverage": None if expected is None else {
+                "mean": _number(expected.coverage), "sd": _number(expected.sd), "worst": _number(expected.worst),
+                "regions": {name: _number(share) for name, share in expected.regions.items()},
             },
         }  # fmt: skip
 
@@ -148,7 +166,7 @@ def find_factors(calibration: Calibration, target: str, available: Collection[st
     """Return situation key, factors, and whether the situation is the very one.
 
     Without it, the nearest wider one: of the calibrated situations with fewer inputs, all among the given ones, the
-    one with most inputs; without such, the one with the largest factors.
+    one with most inputs; without such, the one with the largest factors (which may be too narrow all the same).
 
     Raises
     ------
@@ -220,8 +238,9 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     """
     cal = calibration
     write_json(path, {
-        "format": FORMAT, "method": cal.method, "weights_sha256": list(cal.weights_sha256), "level": cal.level,
-        "rule": cal.rule, "n": cal.n, "cross-fitted": cal.cross_fitted, "subjects": [list(s) for s in cal.subjects],
+        "format": FORMAT, "method": cal.method, "weights_sha256": list(cal.weights_sha256), "for": list(cal.made_for),
+        "level": cal.level, "rule": cal.rule, "n": cal.n, "cross-fitted": cal.cross_fitted,
+        "subjects": [list(s) for s in cal.subjects],
         "factors": {
             target: {key: _factors_to_json(factors) for key, factors in known.items()}
             for target, known in cal.factors.items()
@@ -230,15 +249,17 @@ def write_calibration(path: Path, calibration: Calibration) -> None:
     })  # fmt: skip
 
 
-def read_calibration(path: Path) -> Calibration:
-    """Read a calibration file.
+def read_calibration(path: Path, method: str | None = None) -> Calibration:
+    """Read a calibration file; ``method`` is the one it has to be for, None takes any.
 
     Raises
     ------
     WeightsError
-        If it is absent, not JSON, of another format, or not shaped like a calibration.
+        If it is absent, not JSON, of another format or method, or not shaped like a calibration.
     """
-    data = read_json(path, FORMAT)
+    data = read_calibration_json(path, FORMAT)
+    if method is not None and data.get("method") != method:
+        raise WeightsError(f"a calibration of the method {data.get('method')}, not of {method}", where=path)
     try:
         if data["rule"] not in ("plug-in", "risk") or not 0 < float(data["level"]) < 1:
             raise ValueError("level or rule")
@@ -255,6 +276,7 @@ def read_calibration(path: Path) -> Calibration:
             },
             familiarity={str(k): Reference.from_json(v) for k, v in data.get("familiarity", {}).items()},
             cross_fitted=bool(data.get("cross-fitted", False)),
+            made_for=tuple(map(str, data.get("for", ()))),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise WeightsError(

@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from mriuq_cli.errors import InputError
 from mriuq_cli.uncertainty.estimate import Array, Mask
 
-STANDARD = (1000.0, 250.0)
-"""Brain mean and standard deviation of a file without another scale."""
-
 
 def to_display(scores: NDArray[Any], mask: Mask, display: tuple[float, float]) -> Array:
     """Turn standard scores into file units: ``mean + sd * z`` inside ``mask``, exactly 0 outside; float32."""
@@ -23,32 +20,17 @@ def to_display(scores: NDArray[Any], mask: Mask, display: tuple[float, float]) -
     return np.where(mask, np.float32(mean) + np.float32(sd) * scores, np.float32(0)).astype(np.float32, copy=False)
 
 
-def width_to_display(width: NDArray[Any], mask: Mask, display: tuple[float, float]) -> Array:
-    """Turn a difference of standard scores into file units: ``sd * width`` inside ``mask``, 0 outside; float32."""
-    return np.where(mask, np.float32(display[1]) * width, np.float32(0)).astype(np.float32, copy=False)
-
-
-def from_display(image: NDArray[Any], mask: Mask, display: tuple[float, float]) -> Array:
-    """Turn file units back into standard scores; 0 outside ``mask``; float32."""
-    mean, sd = display
-    return np.where(mask, (image - np.float32(mean)) / np.float32(sd), np.float32(0)).astype(np.float32, copy=False)
-
-
-def scale_like(reference: NDArray[Any], mask: Mask) -> tuple[float, float]:
+def scale_like(reference: NDArray[Any]) -> tuple[float, float]:
     """Return the brain mean and standard deviation of a reference image, to be used as ``display``.
 
-    The brain is where the reference is finite and not 0, and inside ``mask`` where both share a grid; a reference
-    of another subject lends its scale from its own non-zero voxels.
+    The brain is where the reference is finite and not 0.
 
     Raises
     ------
     InputError
         If the reference is empty there, or constant.
     """
-    known = np.isfinite(reference) & (reference != 0)
-    if reference.shape == mask.shape:
-        known &= mask
-    brain = reference[known].astype(np.float64)
+    brain = reference[np.isfinite(reference) & (reference != 0)].astype(np.float64)
     if brain.size < 2 or not brain.std() > 0:
         raise InputError(
             "the reference is empty or constant in the brain", where="--scale-like",

@@ -97,7 +97,10 @@ class Prediction:
     maps
         Further images by name, each ``(x, y, z)`` (such as ``t1_outlier``, uint8).
     checks
-        Given images predicted from the other given ones, by name; ``estimate.mask`` says on which voxels.
+        Given images predicted from the other given ones, by name; ``estimate.mask`` says on which voxels. Always the
+        same ones, whatever was asked for: their shares inside are compared with those of other exams.
+    outliers
+        The same over the whole brain, where outlier maps were asked for: the core makes the maps of them.
     descriptors
         What kind of scan this is, for the familiarity check.
     notes
@@ -110,6 +113,7 @@ class Prediction:
     available: tuple[str, ...] = ()
     maps: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     checks: Mapping[str, Check] = field(default_factory=dict)
+    outliers: Mapping[str, Check] = field(default_factory=dict)
     descriptors: tuple[Descriptor, ...] = ()
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)

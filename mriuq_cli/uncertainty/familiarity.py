@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mriuq_cli.errors import WeightsError
 from mriuq_cli.uncertainty.estimate import Descriptor
 
-_FEWEST = 3
+_FEWEST = 8
 _MANY = 20
 _MOST_REASONS = 3
 
@@ -97,6 +97,11 @@ def reference_for(familiarity: Mapping[str, Reference], available: Collection[st
     return familiarity[max(familiarity, key=nearness)] if familiarity else None
 
 
+def is_reference_of(familiarity: Mapping[str, Reference], available: Collection[str]) -> bool:
+    """Return whether there is a reference of this very situation."""
+    return any(frozenset(key.split("+")) == frozenset(available) for key in familiarity)
+
+
 def judge(descriptors: Sequence[Descriptor], reference: Reference) -> Familiarity:
     """Say how like the reference subjects a scan is.
 
@@ -106,7 +111,7 @@ def judge(descriptors: Sequence[Descriptor], reference: Reference) -> Familiarit
     Raises
     ------
     WeightsError
-        If the reference has fewer than 3 subjects or knows none of the descriptors.
+        If the reference has fewer than 8 subjects (their spread would be a guess) or knows none of the descriptors.
     """
     n = len(reference.rows)
     described = dict(zip(reference.names, np.isfinite(reference.rows).sum(axis=0), strict=True))

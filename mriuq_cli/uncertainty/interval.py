@@ -7,16 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriuq_cli.uncertainty.estimate import Array, Estimate
-
-
-def sort_bounds(value: Array, lower: Array, upper: Array) -> tuple[Array, Array, Array]:
-    """Return the three images with every voxel's values in order: ``(value, lower, upper)``.
-
-    Sorting crossed quantiles never makes them worse (Chernozhukov et al. 2010).
-    """
-    low, high = np.minimum(lower, upper), np.maximum(lower, upper)
-    return np.clip(value, low, high), np.minimum(low, value), np.maximum(high, value)
+from mriuq_cli.uncertainty.estimate import Estimate
 
 
 def stretch(estimate: Estimate, lower: float, upper: float) -> Estimate:

@@ -22,6 +22,9 @@ def calibrate(
     weights: Annotated[
         list[Path] | None, typer.Option(help="Weights folder; repeat it for the folds of a cross-validation.")
     ] = None,
+    made_for: Annotated[
+        list[Path] | None, typer.Option("--for", help="Weights that it will ship with, such as those of all subjects.")
+    ] = None,
     rule: Annotated[
         str, typer.Option(help="plug-in: the mean over exams is right; risk: holds for a new exam in expectation.")
     ] = "plug-in",
@@ -52,14 +55,16 @@ def calibrate(
     require_place(out, overwrite=overwrite)
     wish = Wish(
         inputs=tuple(cohort), weights=tuple(weights or ()), all_subsets=all_subsets, level=level, rule=read_rule(rule),
-        limit=limit, device=device, threads=threads, tile=tile, seed=seed, options=options,
+        limit=limit, made_for=tuple(made_for or ()), device=device, threads=threads, tile=tile, seed=seed,
+        options=options,
     )  # fmt: skip
     with progress(f"calibrate {method}") as report:
-        calibration, trial = run_calibration(plugin, wish, report)
+        calibration, trial, left_out = run_calibration(plugin, wish, report)
     write_calibration(out, calibration)
     for warning in trial.warnings:
         warn(warning)
     note(columns(_rows(calibration)))
+    note(left_out)
     print(_json_text(calibration, out) if json else out)
     if trial.failed:
         raise PartialFailure(f"{len(trial.failed)} exams could not be read: {', '.join(trial.failed)}")
@@ -85,5 +90,5 @@ def _json_text(calibration: Calibration, out: Path) -> str:
     from json import dumps, loads
 
     written = loads(out.read_text(encoding="utf-8"))
-    kept = ("method", "level", "rule", "n", "cross-fitted", "weights_sha256", "factors")
+    kept = ("method", "level", "rule", "n", "cross-fitted", "weights_sha256", "for", "factors")
     return dumps({"calibration": str(out), **{key: written[key] for key in kept}}, allow_nan=False)

@@ -20,6 +20,7 @@ from mriuq_cli.errors import ExitCode, MriuqError
 
 if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
+    from mriuq_cli.inference.weights import WeightsFolder
 
 PACKAGES = ("mriuq", "torch", "numpy", "scipy", "nibabel", "safetensors", "isal", "typer", "pluggy", "pydantic")
 OPTIONAL = ("monai", "scikit-learn", "nilearn", "matplotlib")
@@ -174,7 +175,7 @@ def methods() -> Iterator[Finding]:
 
 
 def _weights(plugin: Plugin, folder: Path) -> Iterator[Finding]:
-    """Verify every set of weights that ships, and that the one used by default is there."""
+    """Verify every set of weights that ships with its calibration, and that the one used by default is there."""
     from mriuq_cli.inference.weights import find_weights
 
     sets = sorted(entry for entry in folder.iterdir() if (entry / "weights.json").is_file()) if folder.is_dir() else []
@@ -184,8 +185,22 @@ def _weights(plugin: Plugin, folder: Path) -> Iterator[Finding]:
         try:
             weights = find_weights(plugin, entry)
             yield Finding("weights", name, "ok", f"SHA-256 {weights.sha256[:16]}... as stated")
+            yield _calibration(plugin, weights, name)
         except MriuqError as error:
             yield Finding("weights", name, "broken", error.what, int(error.exit_code))
+
+
+def _calibration(plugin: Plugin, weights: WeightsFolder, name: str) -> Finding:
+    """Read the calibration that lies beside weights; without one, intervals are the method's own."""
+    from mriuq_cli.uncertainty.conformal import read_calibration
+
+    if weights.calibration is None:
+        return Finding("weights", f"{name} intervals", "note", "no calibration ships with these weights")
+    known = read_calibration(weights.calibration, plugin.name)
+    if not known.speaks_for(weights.sha256):
+        detail = "the calibration was not made for these weights"
+        return Finding("weights", f"{name} intervals", "broken", detail, ExitCode.WEIGHTS)
+    return Finding("weights", f"{name} intervals", "ok", f"calibrated on {known.n} subjects, {known.rule}")
 
 
 def places() -> Iterator[Finding]:

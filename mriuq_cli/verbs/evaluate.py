@@ -24,13 +24,17 @@ def evaluate(
     available: Annotated[str | None, typer.Option(help="Given images, comma-separated; the rest is predicted.")] = None,
     all_subsets: Annotated[bool, typer.Option("--all-subsets", help="Every set of given images.")] = False,
     baselines: Annotated[bool, typer.Option(help="Compare with predictors that need no network.")] = True,
+    learn_from: Annotated[
+        list[Path] | None,
+        typer.Option(help="Exams to fit those on; by default those of COHORT that the weights have learnt from."),
+    ] = None,
     level: Annotated[float, typer.Option(help="Nominal coverage of the intervals.")] = 0.9,
     rule: Annotated[str, typer.Option(help="How intervals are calibrated: plug-in or risk.")] = "plug-in",
     calibration: Annotated[
         Path | None, typer.Option(help="Judge this one; by default all other exams calibrate each.")
     ] = None,
     seen: Annotated[bool, typer.Option("--seen", help="Also judge exams that all weights have seen.")] = False,
-    limit: Annotated[int | None, typer.Option(help="Judge the first N exams only.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Judge the first N exams and read no more.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout in place of tables.")] = False,
     tsv: Annotated[Path | None, typer.Option(help="Write all rows to this tab-separated file.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the JSON object to this file.")] = None,
@@ -59,7 +63,7 @@ def evaluate(
     wish = Wish(
         inputs=tuple(cohort), weights=tuple(weights or ()), available=given, all_subsets=all_subsets,
         baselines=baselines, level=level, rule=read_rule(rule), limit=limit, calibration=calibration, allow_seen=seen,
-        device=device, threads=threads, tile=tile, seed=seed, options=options,
+        teachers=tuple(learn_from or ()), device=device, threads=threads, tile=tile, seed=seed, options=options,
     )  # fmt: skip
     with progress(f"evaluate {method}") as report:
         found = run_evaluation(plugin, wish, report)
@@ -82,12 +86,14 @@ def _write(found: Mapping[str, Any], tsv: Path | None, out: Path | None) -> None
 
 
 def _print(found: Mapping[str, Any], *, as_json: bool) -> None:
-    from mriuq_cli.present.evaluation import evaluation_tables, print_tables
+    from mriuq_cli.present.evaluation import evaluation_notes, evaluation_tables, print_tables
 
     if as_json:
         print(_json_text(found))
     else:
         print_tables(evaluation_tables(found))
+        for line in evaluation_notes(found):
+            print(line)
 
 
 def read_rule(word: str) -> Rule:

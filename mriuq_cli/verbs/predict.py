@@ -17,13 +17,16 @@ def predict(
     options: Mapping[str, Any],
     inputs: Annotated[list[Path] | None, typer.Argument(help="4-D files, case folders, or folders of them.")] = None,
     missing: Annotated[
-        list[str] | None, typer.Option(help="Contrast to predict; not looked at if it is there.")
+        list[str] | None, typer.Option(help="Contrast to leave unread; every absent one is predicted.")
     ] = None,
     order: Annotated[str | None, typer.Option(help="Contrasts of a 4-D file in order, comma-separated.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Brain mask on the same grid.")] = None,
     id: Annotated[str | None, typer.Option(help="Name of the case: outputs begin with it.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Weights folder, or the name of a set that ships.")] = None,
     calibration: Annotated[Path | None, typer.Option(help="File that `mriuq calibrate` wrote.")] = None,
+    outliers: Annotated[
+        bool, typer.Option("--outliers", help="Map where each given contrast lies outside what the others predict.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the outputs; the input's by default.", rich_help_panel=_OUTPUT)
     ] = None,
@@ -55,7 +58,8 @@ def predict(
     seed: Annotated[int, typer.Option(help="Fixes every random choice.", rich_help_panel=_MACHINE)] = 0,
 ) -> None:
     """Predict images, each with a lower and an upper bound."""
-    from mriuq_cli.cohort.plan import Request, make_plan
+    from mriuq_cli.cohort.plan import make_plan
+    from mriuq_cli.cohort.planned import Request
     from mriuq_cli.cohort.report import Reporter, show_plan
     from mriuq_cli.cohort.run import run_plan
     from mriuq_cli.errors import UsageError
@@ -81,8 +85,9 @@ def predict(
         tile=tile,
         scale_like=scale_like,
         refuse_unfamiliar=refuse_unfamiliar,
+        outliers=outliers,
         seed=seed,
-        options=options,
+        options={**options, "outliers": outliers} if plugin.method.outliers else options,
     )
     if not request.inputs and not request.files:
         raise UsageError("no input", hint="Name a 4-D file, case folders, or one file a contrast (see --help).")

@@ -19,26 +19,30 @@ def train(
     out: Annotated[Path, typer.Option(help="Run folder: recipe, log, checkpoints, weights.")],
     steps: Annotated[int | None, typer.Option(help="Budget in steps (overrides the recipe).")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes (overrides the recipe).")] = None,
-    fold: Annotated[int | None, typer.Option(help="Fold to hold out (overrides the recipe), from 0.")] = None,
+    fold: Annotated[int | None, typer.Option(help="Fold to hold out, from 0; takes --folds.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds; without them every exam is learnt from.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed (overrides the recipe).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all usable cores.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="CPU threads; all usable cores by default.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Train a method's weights."""
     from json import dumps
 
+    from mriuq_cli.cohort.places import run_folder
     from mriuq_cli.data.layouts import find_cohort
     from mriuq_cli.hooks.manager import get_plugin
-    from mriuq_cli.inference.device import pick_device, usable_cores
+    from mriuq_cli.inference.device import pick_device, require_threads, usable_cores
     from mriuq_cli.present.console import progress
     from mriuq_cli.training.run import Run, run_training
 
     plugin = get_plugin(method)
-    stated = _changed(_recipe(plugin, recipe), method, steps=steps, minutes=minutes, fold=fold, seed=seed)
+    require_threads(threads)
+    stated = _changed(_recipe(plugin, recipe), method, steps=steps, minutes=minutes, seed=seed)
+    stated = _folded(_wished(stated, plugin, options), fold, folds)
     cohort = find_cohort(data, plugin.method.inputs, complete=True)
-    with progress(f"train {method}") as report:
+    with run_folder(out), progress(f"train {method}") as report:
         run = Run(out, pick_device(device), threads or usable_cores(), resume, report)
         weights = run_training(plugin, stated, cohort, run)
     print(dumps({"method": method, "weights": str(weights), "cases": len(cohort)}) if json else weights)
@@ -53,9 +57,7 @@ def _recipe(plugin: Any, given: Path) -> Any:
     return read_recipe(shipped if not given.exists() and shipped.exists() else given)
 
 
-def _changed(
-    recipe: Any, method: str, *, steps: int | None, minutes: float | None, fold: int | None, seed: int | None
-) -> Any:
+def _changed(recipe: Any, method: str, *, steps: int | None, minutes: float | None, seed: int | None) -> Any:
     """Return the recipe with the command line's changes; raise UsageError if it is another method's."""
     from mriuq_cli.errors import UsageError
     from mriuq_cli.training.recipe import change_recipe
@@ -65,10 +67,32 @@ def _changed(
     changes: dict[str, Any] = {}
     if steps is not None or minutes is not None:
         changes["train"] = {**recipe.train.model_dump(), "steps": steps, "minutes": minutes}
-    if fold is not None:
-        if recipe.folds is None:
-            raise UsageError("--fold needs a recipe with 'folds'")
-        changes["folds"] = {"count": recipe.folds.count, "hold_out": fold}
     if seed is not None:
         changes["seed"] = seed
     return change_recipe(recipe, changes)
+
+
+def _folded(recipe: Any, fold: int | None, folds: int | None) -> Any:
+    """Return the recipe with the folds of the command line."""
+    from mriuq_cli.errors import UsageError
+    from mriuq_cli.training.recipe import change_recipe
+
+    if fold is None and folds is None:
+        return recipe
+    if fold is None:
+        raise UsageError(f"--folds {folds} takes --fold, the one to hold out")
+    count = folds if folds is not None else recipe.folds and recipe.folds.count
+    if count is None:
+        raise UsageError(f"--fold {fold} takes --folds, the number of folds")
+    return change_recipe(recipe, {"folds": {"count": count, "hold_out": fold}})
+
+
+def _wished(recipe: Any, plugin: Any, options: Mapping[str, Any]) -> Any:
+    """Return the recipe with the method's own options that were given: each replaces the preset's value of its name."""
+    from mriuq_cli.hooks.options import default_values
+    from mriuq_cli.training.recipe import change_recipe
+
+    usual = default_values(plugin.options("train"))
+    given = {name: value for name, value in options.items() if value != usual[name]}
+    plain = {n: list(v) if isinstance(v, tuple) else str(v) if isinstance(v, Path) else v for n, v in given.items()}
+    return change_recipe(recipe, {"model": {**recipe.model, **plain}}) if plain else recipe

@@ -11,10 +11,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from mriuq_cli.data.geometry import geometry_from_affine
+
 NAMES = ("flair", "t1", "t1gd", "t2")
 SHAPE = (24, 26, 22)
 EXECUTABLE = Path(sys.executable).with_name("mriuq")
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, -1.0, 0, 13], [0, 0, 1.0, -11], [0, 0, 0, 1]])
+GEOMETRY = geometry_from_affine(SHAPE, AFFINE)
 HERE = Path(__file__).parent
 
 
@@ -68,14 +71,18 @@ def weights(folder, margin=1.0, method="relay", **changes):
     return folder
 
 
-def calibration(path, factor=2.0, heads=(3000.0, 4000.0, 5000.0), **changes):
-    """Write a calibration of the relay method for every single-missing situation."""
+def calibration(path, factor=2.0, heads=range(2000, 6500, 500), **changes):
+    """Write a calibration of the relay method for every single-missing situation, for the weights beside it."""
+    from mriuq_cli.data.sidecar import sha256_file
+
+    tensors = Path(path).parent / "weights" / "weights.safetensors"
+    ours = [sha256_file(tensors)] if tensors.is_file() else []
     keys = ["+".join(n for n in NAMES if n != target) for target in NAMES]
     found = {"lower": factor, "upper": factor, "coverage": 0.9, "sd": 0.02, "worst": 0.85, "regions": {}}
     facts = {
-        "format": 1, "method": "relay", "weights_sha256": [], "level": 0.9, "rule": "plug-in", "n": 3, "subjects": [],
-        "cross-fitted": True, "factors": {target: dict.fromkeys(keys, found) for target in NAMES},
-        "familiarity": {key: {"names": ["brain voxels"], "rows": [[h] for h in heads]} for key in keys},
+        "format": 1, "method": "relay", "weights_sha256": [], "for": ours, "level": 0.9, "rule": "plug-in", "n": 9,
+        "subjects": [], "cross-fitted": True, "factors": {target: dict.fromkeys(keys, found) for target in NAMES},
+        "familiarity": {key: {"names": ["brain voxels"], "rows": [[float(h)] for h in heads]} for key in keys},
     }  # fmt: skip
     Path(path).write_text(json.dumps(facts | changes))
     return Path(path)

@@ -14,7 +14,7 @@ NAMES = ("flair", "t1", "t1gd", "t2")
 @hookimpl
 def mriuq_method():
     roles = tuple(Role(name, f"{name} image", aliases=("t1ce",) if name == "t1gd" else ()) for name in NAMES)
-    return Method(API_VERSION, "the mean of the others", inputs=roles, targets=roles, partial=True)
+    return Method(API_VERSION, "the mean of the others", inputs=roles, targets=roles, partial=True, outliers=True)
 
 
 @hookimpl
@@ -22,7 +22,6 @@ def mriuq_options(verb):
     if verb != "predict":
         return []
     return [
-        Option("outliers", "bool", "Outlier maps.", default=False),
         Option("sleep", "float", "Seconds to wait before answering.", default=0.0),
         Option("fail-on", "str", "Raise on the case of this name.", default=""),
         Option("stretch-by", "float", "Multiply the margin.", default=1.0),
@@ -66,6 +65,7 @@ def mriuq_predict(model, case, options, context):
         estimates={name: guess(given) for name in NAMES if name not in scores},
         available=given,
         checks=checks,
+        outliers=checks if options.get("outliers") else {},
         descriptors=(Descriptor("brain voxels", float(brain.sum()), "a large head", "a small head", floor=1.0),),
         facts={"margin": margin},
     )

@@ -197,7 +197,19 @@ def broken_calibration(here):
 
 
 def unfamiliar(here):
-    exams.calibration(here / "calibration.json", heads=(10.0, 11.0, 12.0))
+    exams.calibration(here / "calibration.json", heads=range(10, 19))
+
+
+def no_reference(here):
+    exams.calibration(here / "calibration.json", familiarity={})
+
+
+def other_weights(here):
+    exams.calibration(here / "calibration.json", **{"for": ["0" * 64]})
+
+
+def four_d_reference(here):
+    exams.exam(here, "ref")
 
 
 CALIBRATED = (*one(), "--calibration", "calibration.json")
@@ -232,6 +244,7 @@ TABLE = [
     ("constant", filled(7), one(), 3, ["t1 is constant", "7"]),
     ("mask missing", nothing, (*one(), "--mask", "mask.nii.gz"), 3, ["mask.nii.gz", "no such file"]),
     ("reference missing", nothing, (*one(), "--scale-like", "ref.nii.gz"), 3, ["ref.nii.gz", "no such file"]),
+    ("reference of four images", four_d_reference, (*one(), "--scale-like", "ref.nii.gz"), 3, ["4 volumes", "ref"]),
     ("parent of out absent", nothing, (*one(), "--out", "a/b"), 6, ["a/b", "parent"]),
     ("out is a file", out_is_file, one(), 6, ["out", "is a file"]),
     ("output exists", exists, one(), 6, ["exam_flair.nii.gz", "exists", "--overwrite", "--resume"]),
@@ -252,7 +265,9 @@ TABLE = [
     ("weights with broken JSON", broken_json, one(), 5, ["weights.json", "not JSON"]),
     ("weights of another network", other_network, one(), 5, ["do not fit", "weight"]),
     ("weights that are no tensors", no_safetensors, one(), 5, ["safetensors"]),
-    ("calibration absent", nothing, CALIBRATED, 3, ["calibration.json", "no such file"]),
+    ("calibration absent", nothing, CALIBRATED, 5, ["calibration.json", "no such file"]),
+    ("nothing to be familiar with", nothing, (*one(), "--refuse-unfamiliar"), 5, ["no calibration", "--calibration"]),
+    ("no reference exams", no_reference, (*CALIBRATED, "--refuse-unfamiliar"), 5, ["no exams to compare with"]),
     ("calibration of another method", other_calibration, CALIBRATED, 5, ["puq", "relay"]),
     ("calibration broken", broken_calibration, CALIBRATED, 5, ["calibration"]),
     ("unfamiliar and refused", unfamiliar, (*CALIBRATED, "--refuse-unfamiliar"), 3, ["unfamiliar: a large head"]),
@@ -311,6 +326,8 @@ WARNED = [
     ("some NaN", some_nan, one(), ["t1: 2 voxels"]),
     ("unfamiliar", unfamiliar, CALIBRATED, ["unfamiliar: a large head"]),
     ("not calibrated", nothing, one(), ["not calibrated"]),
+    ("no reference exams", no_reference, CALIBRATED, ["no exams to compare with"]),
+    ("calibration of other weights", other_weights, CALIBRATED, ["not made for these weights"]),
 ]
 
 

@@ -2,6 +2,10 @@
 
 import json
 import shutil
+from types import SimpleNamespace
+
+import exams
+import pytest
 
 
 def findings(run):
@@ -44,6 +48,24 @@ def test_altered_weights_are_named_and_give_code_5(mriuq, toy_site, tmp_path):
     assert weights["status"] == "broken"
     assert weights["code"] == 5
     assert run.returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [({}, "ok", "9 subjects"), ({"for": ["0" * 64]}, "broken", "not made for these weights")],
+)
+def test_a_calibration_that_ships_is_read_and_has_to_be_for_its_weights(tmp_path, changes, status, words):
+    from mriuq_cli.inference.weights import find_weights
+    from mriuq_cli.verbs.doctor import _calibration
+
+    plugin = SimpleNamespace(name="relay", method=SimpleNamespace(weights=None))
+    folder = exams.weights(tmp_path / "weights")
+    assert _calibration(plugin, find_weights(plugin, folder), "a").status == "note"
+    exams.calibration(tmp_path / "calibration.json", **changes)
+    (tmp_path / "calibration.json").rename(folder / "calibration.json")
+    finding = _calibration(plugin, find_weights(plugin, folder), "a")
+    assert (finding.status, finding.code) == (status, 0 if status == "ok" else 5)
+    assert words in finding.detail
 
 
 def test_a_machine_without_a_home_is_no_trouble(toy_site, mriuq):

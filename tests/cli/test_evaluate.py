@@ -33,7 +33,7 @@ def mriuq_metrics(config):
 
 def prints(*seeds):
     """Return the fingerprints of phantoms, as weights hold them."""
-    return [[fingerprint(exams.phantom(seed)[..., k]) for k in range(4)] for seed in seeds]
+    return [[fingerprint(exams.phantom(seed)[..., k], exams.GEOMETRY) for k in range(4)] for seed in seeds]
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,13 @@ def test_every_exam_is_judged_by_weights_that_never_saw_it_and_calibrated_by_the
     assert {entry["kind"] for entry in group["paired"]} == {"best simple", "boosted trees"}
     assert set(ours[0]["authors"]) == {"bias"}
     assert {entry["target"] for entry in group["gate"]} == set(exams.NAMES)
+    looks = group["familiarity"]["looks"]
+    assert {(look["case"], look["situation"]) for look in looks} == {
+        (f"case{k}", row["situation"]) for k in range(4) for row in ours
+    }
+    assert all(look["familiar"] is None for look in looks)  # three others are too few to compare with
+    low = {c["case"] for row in ours for c in row["per_case"] if c["coverage"] < 0.7}
+    assert set(group["familiarity"]["unflagged_below"]) == low
 
 
 def test_figures_are_those_of_the_voxels(whole):
@@ -109,7 +116,18 @@ def test_figures_are_those_of_the_voxels(whole):
 def test_the_table_goes_to_stdout_and_the_files_hold_the_same_rows(whole, template):
     done, report = whole
     assert done.stderr == ""
-    for word in ("PSNR", "coverage", "uncertainty gate", "paired over subjects", "authors' form", "mean image"):
+    assert f"unflagged exams with coverage below .70: {len(report['groups'][0]['familiarity']['unflagged_below'])}" in (
+        done.stdout
+    )
+    for word in (
+        "0 voxels do not count",
+        "PSNR",
+        "coverage",
+        "uncertainty gate",
+        "paired over subjects",
+        "authors' form",
+        "mean image",
+    ):
         assert word in done.stdout
     check(report, "evaluate")
     lines = (template / "e.tsv").read_text().splitlines()
@@ -133,6 +151,9 @@ def test_all_fourteen_sets_of_inputs(template):
     assert len({r["situation"] for r in group["rows"]}) == 14
     assert len(group["rows"]) == 28
     assert len(group["gate"]) == 4
+    claim = next(c for c in group["claims"] if c["item"].startswith("fewer inputs"))
+    assert claim["found"] == f"{len(group['narrower'])} of 48 pairs narrower"
+    assert claim["passed"] == (not group["narrower"])
 
 
 @pytest.mark.parametrize(
@@ -173,6 +194,39 @@ def test_exams_that_all_weights_have_learnt_from_are_left_out_or_shown_apart(tem
     assert "learnt from" in none.stderr
 
 
+def test_baselines_learn_from_another_cohort_but_never_from_what_is_judged(template):
+    words = ("--weights", "even", "--json", "--learn-from", "case1.nii.gz", "--learn-from", "case2.nii.gz")
+    done = run(template, "evaluate", *words, cases=(0, 2))
+    group = json.loads(done.stdout)["groups"][0]
+    image = next(r for r in group["rows"] if r["predictor"] == "mean image" and r["target"] == "t1")
+    learnt, judged = exams.phantom(1)[..., 1], [exams.phantom(seed)[..., 1] for seed in (0, 2)]
+    z = [(c - c[c != 0].mean()) / c[c != 0].std() for c in (learnt, *judged)]
+    brain = learnt != 0
+    errors = [np.abs(z[0] - truth)[brain].mean() for truth in z[1:]]
+    assert image["figures"]["mae"]["mean"] == pytest.approx(np.mean(errors), rel=1e-3)  # of case1 alone
+    bare = run(template, "evaluate", "--weights", "even", "--json", cases=(0, 2))
+    assert {r["predictor"] for r in json.loads(bare.stdout)["groups"][0]["rows"]} == {"relay", "zero"}
+    assert "--learn-from" in bare.stderr
+
+
+def test_folds_of_different_networks_or_that_know_no_exam_are_noticed(here):
+    exams.weights(here / "odd", 1.4, subjects=prints(0, 2), config={"fov": "free", "widths": [4]})
+    done = run(here, "evaluate", *FOLDS, "--no-baselines")
+    assert done.returncode == 5
+    assert "widths differ" in done.stderr
+    exams.weights(here / "odd", 1.4, subjects=[["0"]], config={"fov": "free", "seed": 3})
+    exams.weights(here / "even", 0.7, subjects=[["1"]])
+    done = run(here, "evaluate", *FOLDS, "--no-baselines", "--json", cases=(0, 1))
+    assert done.returncode == 0, done.stderr
+    assert "none of these weights has learnt from any of these exams" in done.stderr
+
+
+def test_a_limit_stops_the_reading(here):
+    (here / "case3.nii.gz").write_bytes(b"no image")  # found by its name, unreadable
+    done = run(here, "evaluate", *FOLDS, "--limit", "2", "--json", "--no-baselines", cases=(0, 1, 2))
+    assert json.loads(done.stdout)["groups"][0]["cases"] == ["case0", "case1"]
+
+
 def test_a_subject_that_comes_twice_counts_once(here):
     exams.exam(here, "case4", 0)
     done = run(here, "evaluate", *FOLDS, "--json", "--no-baselines", cases=range(5))
@@ -200,7 +254,8 @@ def test_two_exams_use_the_calibration_of_the_weights_or_say_that_there_is_none(
 
 
 def test_a_calibration_is_cross_fitted_written_used_and_known_again(here):
-    done = run(here, "calibrate", *FOLDS, "--out", "c.json")
+    final = exams.weights(here / "final", 1.0, subjects=prints(0, 1, 2, 3))
+    done = run(here, "calibrate", *FOLDS, "--for", "final", "--out", "c.json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["c.json"]
     assert "coverage" in done.stderr
@@ -209,6 +264,8 @@ def test_a_calibration_is_cross_fitted_written_used_and_known_again(here):
     assert found["cross-fitted"]
     assert found["n"] == 4
     assert len(found["weights_sha256"]) == 2
+    assert found["for"] == [json.loads((final / "weights.json").read_text())["sha256"]]
+    assert "0 voxels do not count" in done.stderr
     assert {tuple(s) for s in found["subjects"]} == {tuple(sorted(s)) for s in prints(0, 1, 2, 3)}
     assert sum(len(known) for known in found["factors"].values()) == 28
     reference = found["familiarity"]["flair+t1+t1gd"]

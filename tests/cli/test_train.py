@@ -58,7 +58,7 @@ def trained(mriuq):
 
 
 def prints(seed):
-    return sorted(fingerprint(exams.phantom(seed)[..., k]) for k in range(4))
+    return sorted(fingerprint(exams.phantom(seed)[..., k], exams.GEOMETRY) for k in range(4))
 
 
 def facts(run):
@@ -71,7 +71,7 @@ def test_stdout_is_one_json_object_that_names_the_weights(here, trained):
 
 def test_the_run_folder_holds_recipe_log_state_and_weights(here, trained):
     run = here / "run"
-    assert {path.name for path in run.iterdir()} == {"recipe.yaml", "main", "weights"}
+    assert {path.name for path in run.iterdir()} == {"recipe.yaml", "cohort.json", "main", "weights"}
     assert len((run / "main" / "log.jsonl").read_text().splitlines()) == 24
     assert json.loads((run / "main" / "last" / "state.json").read_text())["step"] == 24
     assert "average: 0.998" in (run / "recipe.yaml").read_text(), "every default is spelled out"
@@ -127,8 +127,12 @@ def test_a_run_folder_that_holds_a_training_is_refused_and_left_as_it_is(here, m
         (RECIPE.replace("steps: 24, ", ""), (), 2, "no budget"),
         (RECIPE, ("--fold", "3"), 2, "fold 3 of 3 does not exist"),
         (RECIPE, ("--fold", "-1"), 2, "folds.hold_out: "),
+        (RECIPE, ("--folds", "4"), 2, "--folds 4 takes --fold"),
+        (RECIPE, ("--threads", "0"), 2, "--threads must be 1 or more"),
+        (RECIPE, ("--out", "nowhere/run"), 6, "nowhere: the folder does not exist"),
+        (RECIPE, ("--out", "recipe.yaml"), 6, "recipe.yaml: is a file"),
         (RECIPE, ("--steps", "0"), 2, "train.steps: "),
-        (RECIPE.replace("folds:", "# "), ("--fold", "0"), 2, "--fold needs a recipe with 'folds'"),
+        (RECIPE.replace("folds:", "# "), ("--fold", "0"), 2, "--fold 0 takes --folds"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_with_words_before_a_folder_is_made(here, mriuq, recipe, more, code, why):

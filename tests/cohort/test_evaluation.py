@@ -11,13 +11,13 @@ from mriuq_cli.cohort.assessment import compare, narrower
 from mriuq_cli.cohort.baselines import copy_best, predict_zero
 from mriuq_cli.cohort.figures import intensity_bounds, subject_figures
 from mriuq_cli.cohort.gate import gate
-from mriuq_cli.cohort.records import Record, Truth, make_record, true_image
+from mriuq_cli.cohort.records import Record, Truth, dropped_words, make_record, own_voxels, true_image
 from mriuq_cli.cohort.situations import Situation, assign, situations
 from mriuq_cli.cohort.store import CaseStore
 from mriuq_cli.data.case import Case, CaseRef
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.volume import Volume
-from mriuq_cli.errors import UsageError
+from mriuq_cli.errors import MethodError, UsageError
 from mriuq_cli.hooks.method import Method, Role
 from mriuq_cli.uncertainty.estimate import Estimate
 
@@ -61,7 +61,7 @@ def _records(sds: list[float], *, true_width: bool = True, seed: int = 0) -> lis
         half = Z95 * (sigma if true_width else rng.permutation(sigma.ravel()).reshape(sigma.shape))
         estimate = Estimate(value, value - half, value + half, mask, 0.9)
         case = Case(f"{k}", geometry, {})
-        known = Truth.of(truth, mask, ssim=False)
+        known = Truth.of(truth, mask, mask, ssim=False)
         situation = Situation(("t1",), ("t2",))
         records.append(make_record(k, case, situation, "t2", estimate, known, draw=20_000))
     return records
@@ -103,11 +103,48 @@ def test_a_packed_case_is_the_case_and_is_read_once() -> None:
     assert store.fingerprints(0) == frozenset(case.fingerprints.values())
 
 
+def test_a_store_keeps_some_cases_and_reads_the_others_anew() -> None:
+    reads: list[str] = []
+    cases = {str(k): _case(k) for k in range(3)}
+    store = CaseStore([CaseRef(k, {}) for k in cases], lambda ref: reads.append(ref.id) or cases[ref.id], kept=1)
+    for _ in range(2):
+        for k in range(3):
+            np.testing.assert_array_equal(store.read(k).volumes["t1"].data, cases[str(k)].volumes["t1"].data)
+    assert reads == ["0", "1", "2", "1", "2"]
+    assert [store.fingerprints(k) for k in store.known] == [frozenset(c.fingerprints.values()) for c in cases.values()]
+    assert len(reads) == 5
+
+
 def test_truth_is_standard_over_its_own_voxels() -> None:
     image = true_image(_case().hiding(["t1"]), "t1", "z")
     inside = image[_case().mask]
     assert (inside.mean(), inside.std()) == pytest.approx((0, 1), abs=1e-5)
     assert not image[~_case().mask].any()
+
+
+def test_voxels_where_the_true_image_is_empty_do_not_count() -> None:
+    """A predictor that is right wherever there is a truth is right, whatever it says elsewhere."""
+    case = _case()
+    hole = case.volumes["flair"].data.copy()
+    hole[3:8] = 0
+    case = replace(case, volumes={**case.volumes, "flair": replace(case.volumes["flair"], data=hole)})
+    hidden = case.hiding(["flair"])
+    image, own = true_image(hidden, "flair", "z"), own_voxels(hidden, "flair")
+    value = np.where(case.mask & ~own, np.float32(9), image)
+    estimate = Estimate(value, value - 1, value + 1, case.mask, 0.9)
+    record = make_record(
+        0, hidden, Situation(("t1", "t1gd", "t2"), ("flair",)), "flair", estimate,
+        Truth.of(image, estimate.mask, own, ssim=True), draw=10**6,
+    )  # fmt: skip
+    assert record.dropped == 5 * 18 * 18
+    assert record.scores.n == 13 * 18 * 18
+    assert record.scores.coverage(1, 1) == 1
+    assert record.figures["mae"] == 0
+    assert record.figures["ssim"] == pytest.approx(1, abs=1e-5)
+    assert record.sample is not None and record.sample.value.size == record.scores.n
+    assert "1620 voxels do not count" in dropped_words([record])
+    with pytest.raises(MethodError, match="no voxel"):
+        Truth.of(image, estimate.mask & ~own, own, ssim=False)
 
 
 def test_copy_chooses_on_other_cases_and_never_looks_at_the_truth() -> None:

@@ -101,3 +101,23 @@ def test_a_cuda_device_that_is_not_there_is_the_machine_s_fault(monkeypatch, nam
 def test_another_word_is_a_usage_error():
     with pytest.raises(UsageError):
         device.pick_device("gpu0")
+
+
+def test_a_device_without_room_for_the_network_is_the_machine_s_fault():
+    from types import SimpleNamespace
+
+    from mriuq_cli.inference.weights import _moved
+
+    def full(device):
+        raise MemoryError
+
+    with pytest.raises(MachineError, match="does not fit into the memory of cuda:0"):
+        _moved(SimpleNamespace(to=full), "cuda:0")
+
+
+@pytest.mark.parametrize(("check", "least"), [(device.require_threads, 1), (memory.require_tile, 16)])
+def test_threads_and_tiles_have_a_least_number_and_need_not_be_stated(check, least):
+    check(None)
+    check(least)
+    with pytest.raises(UsageError):
+        check(least - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path, PurePath
 
@@ -123,7 +124,7 @@ class TestFiles:
             find(files={"t1": exam_files["t1"], "t2": exam_files["t1"]})
 
     def test_a_contrast_under_two_names_is_refused(self, exam_files):
-        with pytest.raises(UsageError, match="t1gd is given twice"):
+        with pytest.raises(UsageError, match="t1gd is named twice"):
             find(files={"t1gd": exam_files["t1gd"], "t1ce": exam_files["t2"]})
 
     def test_a_4d_file_as_one_contrast_is_refused(self, exam, exam_files):
@@ -196,6 +197,22 @@ class TestFolders:
         (brats_folder / ".hidden" / "x.nii.gz").write_bytes(b"")
         assert len(find(brats_folder, missing=["t1"])) == 2
 
+    def test_a_3d_image_of_the_exam_s_own_name_beside_its_contrasts_does_not_hide_it(self, tmp_path, images, write):
+        write.files(tmp_path, images, "p1")
+        write.volume(tmp_path / "p1.nii.gz", images["t1"])
+        (ref,) = find(tmp_path, missing=["flair"])
+        assert (ref.id, list(ref.volumes)) == ("p1", ["t1", "t1gd", "t2"])
+
+    def test_outputs_are_no_exams_of_a_method_that_reads_one_image(self, tmp_path, images, write):
+        names = ["x_t2.nii.gz", "x_t2_lower.nii.gz", "x_t1_outlier.nii.gz"]
+        for name in ("x.nii.gz", "y_t2.nii.gz", "y_t2_width.nii.gz", "y_t2_more.nii.gz", *names):
+            write.volume(tmp_path / name, images["t1"])
+        (tmp_path / "x_t2.receipt.json").write_text(json.dumps({"Outputs": dict.fromkeys(names[:2], 0)}))
+        (tmp_path / "x_maps.receipt.json").write_text("{damaged")
+        (tmp_path / ".y_t2.claim").touch()
+        found = find_cohort([tmp_path], (Role("head", "any"),), complete=True)
+        assert [ref.id for ref in found] == ["x", "y_t2_more"]
+
     def test_a_folder_with_nothing_is_refused(self, tmp_path):
         with pytest.raises(InputError, match="no exam found"):
             find(tmp_path, missing=["t1"])
@@ -252,7 +269,7 @@ class TestWords:
     def test_an_unknown_contrast_is_refused_with_the_nearest(self, exam):
         with pytest.raises(UsageError, match="unknown contrast 'flare'") as caught:
             find(exam, missing=["flare"])
-        assert "Did you mean flair?" in str(caught.value)
+        assert "did you mean 'flair'?" in str(caught.value)
 
     @pytest.mark.parametrize("more", [{"missing": ["t1gd", "t1ce"]}, {"order": ("t1", "t1n", "t2", "flair")}])
     def test_a_contrast_named_twice_is_refused(self, exam, more):
@@ -270,6 +287,10 @@ class TestWords:
             with pytest.raises(UsageError, match="nothing is missing") as caught:
                 call()
             assert "--missing flair" in str(caught.value)
+
+    def test_nothing_missing_is_welcome_where_complete_exams_are(self, brats_folder):
+        (brats_folder / "BraTS18_A" / "BraTS18_A_t1.nii.gz").unlink()
+        assert [(len(ref.volumes), ref.problem) for ref in find(brats_folder, welcome=True)] == [(4, None), (3, None)]
 
     def test_something_missing_is_refused_where_all_is_needed(self, exam_files):
         del exam_files["t2"]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.nifti import read_header, read_volume, read_volumes, stem, write_volume
+from mriuq_cli.errors import InputError
 
 SHAPE = (5, 6, 7)
 FIELDS = (
@@ -133,7 +134,7 @@ def test_freesurfer_volumes_read_and_their_affine_goes_into_nifti(tmp_path, suff
     st.tuples(*[st.floats(0.25, 6, width=32)] * 3), st.sampled_from([0, 2, 10]), st.sampled_from([-1, 0, 1]),
 )  # fmt: skip
 def test_spatial_header_fields_are_repeated_to_the_bit(tmp_path, kind, order, srow, sform, qform, size, units, qfac):
-    rows = np.reshape(srow, (3, 4)) + 300 * np.eye(3, 4)  # invertible
+    rows = np.reshape(srow, (3, 4)) * [0.01, 0.01, 0.01, 1] + 4 * np.eye(3, 4)  # invertible
     if sform == qform == 0:
         sform = 1
     path = saved(tmp_path / "in.nii", numbers("i2"), kind=kind, order=order)
@@ -245,3 +246,14 @@ def test_the_stem_is_the_name_without_what_tells_the_format(name):
 
 def test_a_stem_keeps_its_dots():
     assert stem("sub-01.v2.nii.gz") == "sub-01.v2"
+
+
+@pytest.mark.parametrize(("scale", "fits"), [(1e-3, False), (0.1, False), (0.2, True), (12, True), (1000, False)])
+def test_voxel_sizes_that_no_head_exam_has_are_refused_with_a_word_about_units(tmp_path, scale, fits):
+    path = saved(tmp_path / "in.nii", numbers("i2"), affine=np.diag([scale, scale, scale, 1]))
+    if fits:
+        assert read_header(path).geometry.spacing == pytest.approx([scale] * 3)
+        return
+    with pytest.raises(InputError, match="voxels measure") as caught:
+        read_header(path)
+    assert "millimetres" in caught.value.hint

@@ -57,10 +57,23 @@ def test_a_4d_file_is_read_once_and_only_the_wanted_volumes_are_converted(exam, 
 
 
 def test_a_fingerprint_depends_on_the_voxels_alone(exam, images, tmp_path, write):
-    expected = hashlib.sha256(images["t1"].astype("<f4").tobytes(order="F")).hexdigest()
+    upright = images["t1"][::-1, ::-1]  # the exam is LPS; voxels count in RAS order
+    expected = hashlib.sha256(upright.astype("<f4").tobytes(order="F")).hexdigest()
     other = write.volume(tmp_path / "renamed.nii", images["t1"].astype(np.float64))
     assert read_case(four_d(exam)).fingerprints["t1"] == expected
     assert read_case(one(other)).fingerprints["t1"] == expected
+
+
+@pytest.mark.parametrize("codes", ["RAS", "LPS", "AIL", "SRP"])
+def test_an_exam_is_known_again_whatever_the_order_of_its_axes(tmp_path, images, write, codes):
+    path = write.volume(tmp_path / "a.nii.gz", images["t1"])
+    image = nib.load(path)
+    turn = nib.orientations.ornt_transform(
+        nib.orientations.axcodes2ornt(nib.aff2axcodes(image.affine)), nib.orientations.axcodes2ornt(codes)
+    )
+    nib.save(image.as_reoriented(turn), tmp_path / "b.nii.gz")
+    assert nib.aff2axcodes(nib.load(tmp_path / "b.nii.gz").affine) == tuple(codes)
+    assert read_case(one(tmp_path / "b.nii.gz")).fingerprints == read_case(one(path)).fingerprints
 
 
 def test_voxels_that_are_not_finite_become_background_and_are_counted(tmp_path, images, write):

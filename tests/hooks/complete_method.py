@@ -7,7 +7,7 @@ from mriuq_cli.api import API_VERSION, Method, Option, Role, hookimpl
 def mriuq_method():
     roles = (Role("t1", "T1", ("t1w",)), Role("t2", "T2", ("t2w",)), Role("flair", "FLAIR"))
     presets = {"small": {"gain": 1.0, "width": 2}, "large": {"gain": 1.0, "width": 8}}
-    return Method(API_VERSION, "the mean of the others", roles, roles, presets, "small", partial=True)
+    return Method(API_VERSION, "the mean of the others", roles, roles, presets, "small", partial=True, outliers=True)
 
 
 @hookimpl
@@ -76,7 +76,7 @@ def mriuq_judge(scan, options, context):
 def mriuq_predict(model, case, options, context):
     import numpy as np
 
-    from mriuq_cli.api import Estimate, Prediction
+    from mriuq_cli.api import Check, Estimate, Prediction
 
     brain = np.logical_or.reduce([volume.data != 0 for volume in case.volumes.values()])
     z = [(volume.data - volume.data[brain].mean()) / volume.data[brain].std() for volume in case.volumes.values()]
@@ -88,4 +88,7 @@ def mriuq_predict(model, case, options, context):
         for role in ("t1", "t2", "flair")
         if role not in case.volumes
     }
-    return Prediction(estimates, available=tuple(case.volumes))
+    guess = Estimate(value, lower, upper, brain, level=0.9)
+    checks = {role: Check(guess, value, tuple(set(case.volumes) - {role})) for role in case.volumes}
+    maps = checks if options["outliers"] else {}
+    return Prediction(estimates, available=tuple(case.volumes), checks=checks, outliers=maps)

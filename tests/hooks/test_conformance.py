@@ -27,6 +27,7 @@ FAULTS = {
     "same seed, same answer": ("    half = ", "    value += np.random.rand()\n    half = ", "differs"),
     "empty space": ("volume.data[brain].mean()", "volume.data.mean()", "differs"),
     "tiles": ("    half = ", "    value += np.float32(0.001 * bool(context.tile))\n    half = ", "differs by up to"),
+    "outlier maps": ("checks=checks, outliers", "checks=checks | maps if maps else {}, outliers", "which checks"),
     "left stays left": (
         "    half = ",
         "    value = value + np.indices(value.shape)[0] / 40\n    half = ",

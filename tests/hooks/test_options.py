@@ -20,11 +20,12 @@ ROLES = (Role("t1", "T1", ("t1w",)), Role("t1gd", "T1 with gadolinium", ("t1ce",
 class Plugin:
     given: tuple[Option, ...] = ()
     partial: bool = True
+    outliers: bool = False
     name: str = "fake"
 
     @property
     def method(self):
-        return Method(API_VERSION, "fake", ROLES, ROLES, partial=self.partial)
+        return Method(API_VERSION, "fake", ROLES, ROLES, partial=self.partial, outliers=self.outliers)
 
     def options(self, verb):
         return self.given
@@ -36,10 +37,12 @@ def verb(
     options: Mapping[str, Any],
     inputs: Annotated[list[Path] | None, typer.Argument()] = None,
     missing: Annotated[list[str] | None, typer.Option()] = None,
+    outliers: Annotated[bool, typer.Option("--outliers")] = False,
     seed: Annotated[int, typer.Option("--seed", "-s")] = 0,
 ) -> None:
     """Do it."""
-    calls.append({"method": method, "roles": roles, "options": options, "inputs": inputs, "missing": missing})
+    calls.append({"method": method, "roles": roles, "options": options, "inputs": inputs, "missing": missing,
+                  "outliers": outliers})  # fmt: skip
 
 
 calls: list[dict[str, Any]] = []
@@ -132,6 +135,11 @@ def test_a_method_that_needs_every_input_has_no_missing():
     result = run(Plugin(partial=False), "--missing", "t1")
     assert result.exit_code == 2
     assert run(Plugin(partial=False))["missing"] is None
+
+
+def test_outlier_maps_are_offered_where_the_method_can_make_them():
+    assert run(Plugin(outliers=True), "--outliers")["outliers"] is True
+    assert run(Plugin(), "--outliers").exit_code == 2
 
 
 @pytest.mark.parametrize("words", [["flare"], ["t1,t1w"], ["t1", "t1"]])

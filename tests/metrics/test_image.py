@@ -36,6 +36,13 @@ def test_ssim_does_not_depend_on_empty_space_around_the_brain() -> None:
     assert ssim(*wide, 4.0) == pytest.approx(ssim(value, truth, brain, 4.0), abs=1e-7)
 
 
+def test_ssim_looks_at_nothing_outside_the_brain_in_either_image() -> None:
+    value, truth, brain = _pair()
+    outside = np.where(brain, 0, 7).astype(np.float32)
+    plain = ssim(value, truth, brain, 4.0)
+    assert ssim(value + outside, truth, brain, 4.0) == ssim(value, truth + outside, brain, 4.0) == plain
+
+
 def test_an_image_is_wholly_similar_to_itself() -> None:
     _, truth, brain = _pair()
     assert Similarity.to(truth, brain, 4.0).ssim(truth) == pytest.approx(1, abs=1e-5)

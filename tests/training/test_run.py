@@ -1,6 +1,7 @@
 """From recipe to weights with a method of two stages: who is learnt from, what the weights say, and resume."""
 
 import json
+from pathlib import PurePath
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mriuq_cli.data.case import Cohort
-from mriuq_cli.errors import MachineError, UsageError
+from mriuq_cli.errors import MachineError, MethodError, UsageError
 from mriuq_cli.hooks.roles import Stage
 from mriuq_cli.training import run as module
 from mriuq_cli.training.recipe import Recipe
@@ -72,7 +73,7 @@ def read(monkeypatch):
 
 
 def cohort(n):
-    return Cohort(tuple(SimpleNamespace(id=f"s{i}") for i in reversed(range(n))))
+    return Cohort(tuple(SimpleNamespace(id=f"s{i}", subfolder=PurePath(), volumes={}) for i in reversed(range(n))))
 
 
 def recipe(steps=6, **parts):
@@ -153,3 +154,60 @@ def test_a_folder_of_another_recipe_is_refused_and_resume_in_a_new_one_begins(tm
         go(tmp_path / "run", recipe())
     with pytest.raises(MachineError, match="another recipe"):
         go(tmp_path / "run", recipe(steps=7), resume=True)
+
+
+def test_an_id_that_comes_in_two_folders_is_two_subjects(tmp_path, read, monkeypatch):
+    def read_case(ref):
+        return SimpleNamespace(number=1, volumes={"t1": 1}, fingerprints={"t1": f"{ref.subfolder}/{ref.id}"})
+
+    monkeypatch.setattr(module._remember, "__defaults__", (read_case,))
+    refs = [SimpleNamespace(id="s", subfolder=PurePath(folder), volumes={}) for folder in "cabd"]
+    stated = recipe(folds={"count": 4, "hold_out": 1})
+    weights = run_training(Fake(), stated, Cohort(tuple(refs)), Run(tmp_path, "cpu", 1, False, lambda *_: None))
+    assert json.loads((weights / "weights.json").read_text())["subjects"] == [["a/s"], ["c/s"], ["d/s"]]
+
+
+def test_a_resume_on_other_subjects_is_refused(tmp_path, read):
+    go(tmp_path / "run", recipe(), subjects=6)
+    with pytest.raises(MachineError, match="other exams"):
+        go(tmp_path / "run", recipe(), subjects=7, resume=True)
+
+
+class Building(Fake):
+    """Notes the network that each stage starts with; only the last one builds on another."""
+
+    def __init__(self, builds_on):
+        self.builds_on, self.starts, self.previous = builds_on, {}, {}
+
+    def mriuq_stages(self, config):
+        return [Stage("first"), Stage("second"), Stage("third", builds_on=self.builds_on)]
+
+    def mriuq_loss(self, config, stage):
+        def loss(model, batch):
+            assert all(p.requires_grad for p in model.parameters())
+            self.starts.setdefault(stage, model.weight.detach().clone())
+            return super(Building, self).mriuq_loss(config, stage)(model, batch)
+
+        return loss
+
+    def mriuq_dataset(self, config, cases, stage, split, previous):
+        self.previous = {name: net.weight.clone() for name, net in previous.items()}
+        return Lazy(cases, {})
+
+
+def test_a_stage_starts_from_the_one_it_builds_on_and_else_anew(tmp_path, read):
+    plugin = Building("first")
+    run_training(plugin, recipe(), cohort(4), Run(tmp_path, "cpu", 1, False, lambda *_: None))
+    assert torch.equal(plugin.starts["first"], plugin.starts["second"])
+    assert torch.equal(plugin.starts["third"], plugin.previous["first"])
+    assert not torch.equal(plugin.starts["third"], plugin.starts["first"])
+
+
+def test_a_stage_that_builds_on_none_there_is_and_a_step_of_ones_own_are_refused(tmp_path, read):
+    with pytest.raises(MethodError, match="no earlier stage"):
+        run_training(Building("fourth"), recipe(), cohort(4), Run(tmp_path / "a", "cpu", 1, False, lambda *_: None))
+    plugin = Fake()
+    plugin.has = lambda hook: True
+    with pytest.raises(MethodError, match="mriuq_step"):
+        run_training(plugin, recipe(), cohort(4), Run(tmp_path / "b", "cpu", 1, False, lambda *_: None))
+    assert not (tmp_path / "b").exists()

@@ -116,7 +116,7 @@ def test_a_file_gives_back_what_was_written(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ("{", "not JSON"),
-        ("[]", "format"),
+        ("[]", "not a JSON object"),
         ('{"format": 2}', "format 2"),
         ('{"format": 1}', "not a whole calibration"),
         ('{"format": 1, "rule": "guess", "level": 0.9}', "not a whole calibration"),

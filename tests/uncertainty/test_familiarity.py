@@ -104,7 +104,7 @@ def test_a_reference_that_knows_nothing_of_the_scan_is_refused() -> None:
     with pytest.raises(WeightsError, match="familiar"):
         judge((Descriptor("other", 1, "high", "low"),), _reference())
     with pytest.raises(WeightsError, match="familiar"):
-        judge(_scan(), _reference(2))
+        judge(_scan(), _reference(7))
 
 
 def test_a_reference_survives_its_file() -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from mriuq_cli.data.case import CaseRef, Cohort, VolumeRef
 from mriuq_cli.data.grids import require_3d, require_same_grid
-from mriuq_cli.data.layouts import brats, contrasts, files, four_d
+from mriuq_cli.data.layouts import brats, files, four_d
+from mriuq_cli.data.naming import names_of, resolve
 from mriuq_cli.data.nifti import read_header
 from mriuq_cli.errors import InputError, MriuqError, UsageError
 
@@ -31,6 +32,7 @@ def find_cohort(
     mask: Path | None = None,
     case_id: str | None = None,
     complete: bool = False,
+    welcome: bool = False,
 ) -> Cohort:
     """Find the exams that inputs mean, and check everything that headers tell; no voxel is read.
 
@@ -53,6 +55,8 @@ def find_cohort(
     complete
         True where every contrast is needed (training, evaluation, methods that are not partial); False where at
         least one must be absent, since that is what is predicted.
+    welcome
+        True where an exam that lacks nothing is worth looking at all the same (outlier maps).
 
     Returns
     -------
@@ -68,8 +72,8 @@ def find_cohort(
         If a file is missing or unfit.
     """
     given = files or {}
-    chosen = None if order is None else contrasts.resolve(order, roles, "--order")
-    dropped = frozenset(contrasts.resolve(sorted(missing), roles, "--missing"))
+    chosen = None if order is None else resolve(order, roles, "--order")
+    dropped = frozenset(resolve(sorted(missing), roles, "--missing"))
     if not complete and len(dropped) == len(roles):
         raise UsageError("all contrasts are missing, there is nothing to predict from", where="--missing")
     if bool(given) == bool(inputs):
@@ -79,7 +83,7 @@ def find_cohort(
         )
     refs = _from_files(given, roles, chosen, dropped) if given else _from_inputs(inputs, roles, chosen, dropped)
     refs = _of_one_case(refs, mask, case_id)
-    checked = [_checked(ref, roles, dropped, complete) for ref in refs]
+    checked = [_checked(ref, roles, dropped, complete, welcome) for ref in refs]
     problems = [ref.problem for ref in checked if ref.problem]
     if len(problems) == len(checked):
         raise problems[0]
@@ -140,26 +144,30 @@ def _of_one_case(refs: list[CaseRef], mask: Path | None, case_id: str | None) ->
     return refs if mask is None else [replace(refs[0], mask=VolumeRef(Path(mask)))]
 
 
-def _checked(ref: CaseRef, roles: Sequence[Role], missing: frozenset[str], complete: bool) -> CaseRef:
+def _checked(
+    ref: CaseRef, roles: Sequence[Role], missing: frozenset[str], complete: bool, welcome: bool
+) -> CaseRef:
     if ref.problem is not None:
         return ref
     try:
-        _check_contrasts(ref, roles, missing, complete)
+        _check_contrasts(ref, roles, missing, complete, welcome)
         _check_headers(ref)
     except MriuqError as error:
         return replace(ref, problem=error)
     return ref
 
 
-def _check_contrasts(ref: CaseRef, roles: Sequence[Role], missing: frozenset[str], complete: bool) -> None:
-    names = contrasts.names_of(roles)
+def _check_contrasts(
+    ref: CaseRef, roles: Sequence[Role], missing: frozenset[str], complete: bool, welcome: bool
+) -> None:
+    names = names_of(roles)
     absent = [name for name in names if name not in ref.volumes]
     if not ref.volumes:
         raise UsageError("no contrast is left to predict from: all that are given are missing", where="--missing")
     if complete and (needed := [name for name in absent if name not in missing]):
         where = next(iter(ref.volumes.values())).path
         raise InputError(f"exam {ref.id} lacks {', '.join(needed)}; all of {', '.join(names)} are needed", where=where)
-    if not complete and not absent:
+    if not complete and not absent and not welcome:
         raise UsageError(
             f"nothing is missing in {ref.id}: {', '.join(names)} are all given",
             hint=f"Say which contrast to predict instead of reading it: --missing {names[0]}",

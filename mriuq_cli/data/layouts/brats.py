@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from mriuq_cli.data.case import CaseRef, VolumeRef
 from mriuq_cli.data.layouts import four_d
-from mriuq_cli.data.layouts.contrasts import LABELS, names_of, role_of_ending
+from mriuq_cli.data.layouts.contrasts import LABELS, role_of_ending
+from mriuq_cli.data.naming import names_of
 from mriuq_cli.data.nifti import SUFFIXES, read_header, stem
-from mriuq_cli.data.traces import is_ours, receipt_of
+from mriuq_cli.data.traces import our_outputs
 from mriuq_cli.errors import InputError, MriuqError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def find(folder: Path, roles: Sequence[Role], order: tuple[str, ...] | None, missing: frozenset[str]) -> list[CaseRef]:
     """Find every exam in a folder and below, in the order of paths; hidden files and folders are passed over.
 
-    Outputs of an earlier run (files with a receipt beside them) are no inputs. A case that cannot be used comes with
+    Outputs of an earlier run (a receipt beside them lists them) are no inputs. A case that cannot be used comes with
     its ``problem``.
 
     Raises
@@ -57,7 +58,9 @@ def _folders(root: Path) -> Iterator[Path]:
 def _in_folder(
     folder: Path, roles: Sequence[Role], order: tuple[str, ...] | None, missing: frozenset[str]
 ) -> list[CaseRef]:
-    images = [path for path in sorted(folder.iterdir()) if _is_input(path)]
+    images = [path for path in sorted(folder.iterdir()) if _is_image(path)]
+    ours = our_outputs(folder, [path.name for path in images])
+    images = [path for path in images if path.name not in ours]
     groups: dict[str, list[tuple[str, Path]]] = {}
     single: list[Path] = []
     for path in images:
@@ -67,18 +70,15 @@ def _in_folder(
             single.append(path)
         else:
             groups.setdefault(case, []).append((role, path))
-    alone = {stem(path) for path in single}
-    cases = [_group(case, found, roles, missing) for case, found in groups.items() if case not in alone]
-    cases += [_single(path, roles, order, missing) for path in single]
-    return sorted((case for case in cases if case is not None), key=lambda case: case.id)
+    alone = [ref for path in single if (ref := _single(path, roles, order, missing)) is not None]
+    named = {ref.id for ref in alone}
+    grouped = [_group(name, found, roles, missing) for name, found in groups.items() if name not in named]
+    return sorted([ref for ref in grouped if ref is not None] + alone, key=lambda ref: ref.id)
 
 
-def _is_input(path: Path) -> bool:
-    """Tell whether a file is an image and not the output of an earlier run, nor being written."""
+def _is_image(path: Path) -> bool:
     name = path.name
-    if name.startswith(".") or not name.lower().endswith(SUFFIXES) or path.is_dir():
-        return False
-    return not is_ours(receipt_of(path.parent, stem(path)))
+    return not name.startswith(".") and name.lower().endswith(SUFFIXES) and not path.is_dir()
 
 
 def _split(path: Path) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mriuq_cli.data.case import CaseRef, VolumeRef
-from mriuq_cli.data.layouts.contrasts import names_of, resolve, role_of_ending
+from mriuq_cli.data.layouts.contrasts import role_of_ending
+from mriuq_cli.data.naming import names_of, resolve
 from mriuq_cli.data.nifti import stem
 from mriuq_cli.errors import UsageError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mriuq_cli.data.case import CaseRef, VolumeRef
 from mriuq_cli.data.grids import require_3d
-from mriuq_cli.data.layouts.contrasts import names_of
+from mriuq_cli.data.naming import names_of
 from mriuq_cli.data.nifti import read_header, stem
 from mriuq_cli.errors import InputError, UsageError
 

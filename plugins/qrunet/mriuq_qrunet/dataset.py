@@ -49,7 +49,7 @@ class Crops(Dataset[Any]):
         self.config = config
         self.strength = float(config["augment"]) if change else 0.0
         self.exams = [self._store(prepare(read())) for read in cases]
-        self.ready: dict[int, tuple[int, Scene, float]] = {}
+        self.ready: dict[int, tuple[int, Scene, Tensor, float]] = {}
 
     def _store(self, exam: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Keep scores as float16; pad boxes that are smaller than a crop."""
@@ -58,8 +58,8 @@ class Crops(Dataset[Any]):
         z, own, brain = (torch.from_numpy(a) for a in (exam.z.astype(np.float16), exam.own, exam.brain))
         return functional.pad(z, pad), functional.pad(own, pad), functional.pad(brain, pad)
 
-    def _scene(self, index: int) -> tuple[Scene, float]:
-        """Return the changed exam that item ``index`` is cut from, and -1 where it is mirrored."""
+    def _scene(self, index: int) -> tuple[Scene, Tensor, float]:
+        """Return the changed exam that item ``index`` is cut from, its true scores, and -1 where it is mirrored."""
         slots, reuse = int(self.config["slots"]), int(self.config["reuse"])
         slot, turn = index % slots, index // slots // reuse
         group = turn * slots + slot
@@ -67,25 +67,31 @@ class Crops(Dataset[Any]):
             rng = np.random.default_rng((int(self.config["seed"]), 1, group))
             z, own, brain = self.exams[int(rng.integers(len(self.exams)))]
             flip = -1.0 if rng.random() < 0.5 else 1.0
-            changed = other_scanner(z.float(), own, self.strength * float(rng.random() < 0.75), rng)
-            self.ready[slot] = (group, Scene.of(changed, own, brain), flip)
+            truth = z.float()
+            changed = other_scanner(truth, own, self.strength * float(rng.random() < 0.75), rng)
+            self.ready[slot] = (group, Scene.of(changed, own, brain), truth, flip)
         return self.ready[slot][1:]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return one crop as network inputs, truth and weights."""
-        scene, flip = self._scene(index)
+        """Return one crop as network inputs, truth and weights.
+
+        What the network sees is changed as another scanner might have; what it is to say of a contrast is not, since
+        no other contrast could tell how that one was changed.
+        """
+        scene, truth, flip = self._scene(index)
         rng = np.random.default_rng((int(self.config["seed"]), 2, index))
         start, shape = self._cube(scene.brain, rng)
         given = torch.from_numpy(draw_given(rng)).float()
         cube = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-        z, own, brain = scene.z[(slice(None), *cube)], scene.own[(slice(None), *cube)], scene.brain[cube]
+        z, truth, own = (image[(slice(None), *cube)] for image in (scene.z, truth, scene.own))
+        brain = scene.brain[cube]
         where = brain & (torch.from_numpy(rng.random(shape, np.float32)) < self.config["share"])
         place = scene.place.grid(start, shape, 1)
         place[0] *= flip
         smooth = _fine_of_crop(scene, start, shape)
         parts = (fold((z * given[:, None, None, None])[None])[0], context(scene, given, start, shape, flip))
         if flip < 0:
-            z, own, where, smooth, place = (t.flip(-3) for t in (z, own, where, smooth, place))
+            z, truth, own, where, smooth, place = (t.flip(-3) for t in (z, truth, own, where, smooth, place))
             parts = (fold((z * given[:, None, None, None])[None])[0], parts[1].flip(-3))
         weight = torch.where(given > 0, float(self.config["given_weight"]), 1.0)
         return {
@@ -93,7 +99,7 @@ class Crops(Dataset[Any]):
             "context": parts[1],
             "rows": rows(z, smooth, given, place, where),
             "where": where,
-            "truth": z[:, where].T.contiguous(),
+            "truth": truth[:, where].T.contiguous(),
             "weight": (own[:, where] * weight[:, None]).T.contiguous(),
         }
 

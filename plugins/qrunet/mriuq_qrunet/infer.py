@@ -87,7 +87,7 @@ class Inference:
 
     def _published(self, seen: Tensor, brain: Tensor, columns: Tensor) -> tuple[Answer, Tensor]:
         image = (self.z * seen[:, None, None, None])[None].contiguous(memory_format=torch.channels_last_3d)
-        found = self.model(image)[0][:, columns][..., brain]
+        found = self.model.some(image, columns)[0][..., brain]  # type: ignore[operator]
         taus = tuple(sorted(self.config["taus"]))
         return Answer(found.permute(2, 1, 0).sort(-1).values, None, taus), brain
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mriuq_cli.api import API_VERSION, Config, Method, Option, Role, hookimpl
+from mriuq_cli.api import API_VERSION, Config, Method, Role, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,10 +25,10 @@ _LEARNING = {
     "crop": 40,
     "reuse": 16,
     "slots": 4,
-    "augment": 1.0,
+    "augment": 0.5,
     "share": 0.4,
     "given_weight": 0.05,
-    "mean_weight": 0.5,
+    "mean_weight": 0.3,
 }
 _MEMORY = {"per_voxel_bytes": 110, "array_copies": 3}
 """Bytes of work for each voxel of the grid of a stripped exam, of which the brain box is two fifths (measured)."""
@@ -60,6 +60,7 @@ def mriuq_method() -> Method:
         presets=_PRESETS,
         default_preset="small",
         partial=True,
+        outliers=True,
         weights=_HERE / "weights",
         default_weights="impute",
         recipes=_HERE / "recipes",
@@ -67,15 +68,6 @@ def mriuq_method() -> Method:
         citation="Salim, Joshi, Leahy: Contrast Synthesis with Uncertainty Estimation using Quantile Regression and "
         "U-Nets",
     )
-
-
-@hookimpl
-def mriuq_options(verb: str) -> Sequence[Option]:
-    """Offer outlier maps to ``predict``."""
-    outliers = Option(
-        "outliers", "bool", "Map voxels of each given contrast outside what the others predict.", default=False
-    )
-    return (outliers,) if verb == "predict" else ()
 
 
 @hookimpl

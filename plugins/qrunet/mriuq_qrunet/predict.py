@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,20 @@ from torch import Tensor, nn
 from mriuq_cli.api import Case, Check, Context, Estimate, InputError, Prediction
 from mriuq_qrunet.contrasts import CONTRASTS, DISPLAY
 from mriuq_qrunet.describe import describe
-from mriuq_qrunet.exam import MULTIPLE, Exam, prepare, restore
+from mriuq_qrunet.exam import (
+    MULTIPLE,
+    Bools,
+    Exam,
+    brain_voxels,
+    observed,
+    own_voxels,
+    prepare,
+    restore,
+    restore_mask,
+)
 from mriuq_qrunet.infer import Answer, Inference
 from mriuq_qrunet.inputs import Corner
 
-_LEVEL = 0.9
 _CHECKED = 64
 """Edge in voxels of the central cube in which given contrasts are predicted from each other."""
 
@@ -45,14 +54,17 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     estimates = {}
     if missing:
         answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
-        estimates = dict(zip(missing, _estimates(answer, mask, exam, case), strict=True))
+        estimates = dict(zip(missing, _estimates(answer, mask, exam, case, brain_voxels(case, given)), strict=True))
     context.progress(0.7, "checks")
-    corner, shape = ((0, 0, 0), whole) if outliers or not inference.free else _centre(exam)
-    checks = _checks(inference, given, corner, shape, exam, case)
+    # A network with one field of view has no small cube to check: each check would cost as much as the prediction.
+    checks = _checks(inference, given, *_centre(exam), exam, case) if inference.free else {}
+    everywhere = _checks(inference, given, (0, 0, 0), whole, exam, case) if outliers else {}
+    context.progress(0.9, "describe")
     return Prediction(
         estimates=estimates,
         available=given,
         checks=checks,
+        outliers=everywhere,
         descriptors=describe(case, exam),
         facts={"BrainVoxels": int(exam.brain.sum()), "Taus": list(context.config["taus"])},
     )
@@ -66,31 +78,35 @@ def _checks(
     for name in given if len(given) > 1 else ():
         others = tuple(other for other in given if other != name)
         answer, mask = inference.ask(others, (name,), corner, shape)
-        channel = CONTRASTS.index(name)
         placed = np.zeros(exam.brain.shape, bool)
         cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
         placed[cube] = mask.cpu().numpy()
-        estimate = next(_estimates(answer, torch.from_numpy(placed), exam, case, own=exam.own[channel]))
-        observed = restore(exam.z[channel], exam, case).astype(np.float32)
-        checks[name] = Check(estimate, observed, others)
+        speaks = placed & exam.own[CONTRASTS.index(name)]
+        found = _estimates(answer, torch.from_numpy(placed), exam, case, own_voxels(case, name), speaks)
+        checks[name] = Check(next(found), observed(case, exam, name), others)
     return checks
 
 
-def _estimates(answer: Answer, mask: Tensor, exam: Exam, case: Case, own: NDArray[np.bool_] | None = None) -> Any:
-    """Yield an estimate for each target; for a check, ``own`` limits where it speaks and no mean is needed."""
+def _estimates(
+    answer: Answer, mask: Tensor, exam: Exam, case: Case, own: Bools, speaks: Bools | None = None
+) -> Iterator[Estimate]:
+    """Yield an estimate for each target, inside ``own`` of the case's grid.
+
+    For a check, ``speaks`` limits on the box where it speaks, and no mean is needed.
+    """
     inside = mask.cpu().numpy()
-    speaks = inside if own is None else inside & own
-    native = restore(speaks, exam, case).astype(bool)
+    counted = inside if speaks is None else speaks
+    native = restore_mask(counted, exam, case, own)
     lower, value, upper = _bounds(answer.taus)
 
     def image(values: Tensor) -> NDArray[np.float32]:
         full = np.zeros(inside.shape, np.float32)
         full[inside] = values.cpu().numpy()
-        return np.where(native, restore(full, exam, case), np.float32(0)).astype(np.float32, copy=False)
+        return np.where(native, restore(full, exam, case, counted), np.float32(0)).astype(np.float32, copy=False)
 
     for target in range(answer.quantiles.shape[1]):
         low, mid, high = (image(answer.quantiles[:, target, i]) for i in (lower, value, upper))
-        mean = None if answer.mean is None or own is not None else image(answer.mean[:, target])
+        mean = None if answer.mean is None or speaks is not None else image(answer.mean[:, target])
         level = answer.taus[upper] - answer.taus[lower]
         yield Estimate(mid, low, high, native, round(level, 6), "z", "median", mean, DISPLAY)
 

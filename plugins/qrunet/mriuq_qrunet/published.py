@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mriuq_cli.api import Cases
@@ -103,6 +104,18 @@ class ResidualUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(B, 4, X, Y, Z)``, sizes multiples of 4."""
         return self.model(x).unflatten(1, (self.quantiles, N))
+
+    def some(self, x: Tensor, columns: Tensor) -> Tensor:
+        """Return ``(B, quantiles, len(columns), X, Y, Z)``: the same images of some contrasts only.
+
+        The last convolution is more than a third of the work, and most of its outputs are seldom wanted.
+        """
+        down, below, up = self.model
+        raised = up[0](below(down(x)))
+        last = up[1].conv.unit0.conv
+        rows = (torch.arange(self.quantiles, device=x.device)[:, None] * N + columns).flatten()
+        found = functional.conv3d(raised, last.weight[rows], last.bias[rows], padding=1) + raised[:, rows]
+        return found.unflatten(1, (self.quantiles, len(columns)))
 
 
 class PublishedObjective:

@@ -140,3 +140,10 @@ def test_the_head_over_a_brain_is_the_network_s_own():
         hidden = model.trunk.hidden(folded, around)[0]
         fast = head(hidden, whole.z, smooth, seen, whole.place.axes(corner, shape, 1), whole.brain)
     assert torch.allclose(plain, fast, atol=1e-4)
+
+
+def test_some_outputs_of_the_published_network_are_those_of_all():
+    torch.manual_seed(0)
+    model, x, columns = ResidualUNet((4, 8, 16), 3).eval(), torch.randn(1, 4, 16, 24, 8), torch.tensor([2, 0])
+    with torch.inference_mode():
+        assert torch.allclose(model.some(x, columns), model(x)[:, :, columns], atol=1e-5)

@@ -50,8 +50,8 @@ def network():
     return model.eval()
 
 
-def ask(network, of, preset="tiny", **context):
-    return predict(network, of, {}, Context(config=PRESETS[preset], **context))
+def ask(network, of, preset="tiny", options=None, **context):
+    return predict(network, of, options or {}, Context(config=PRESETS[preset], **context))
 
 
 def test_bounds_are_in_order_and_the_background_is_zero(network):
@@ -67,19 +67,26 @@ def test_empty_space_around_changes_nothing(network):
 
 
 def test_tiles_give_the_answer_of_the_whole(network):
-    of = case(images((72, 40, 40)))
+    of = case(images((144, 16, 16)))
     whole, tiled = ask(network, of).estimates["flair"], ask(network, of, tile=16).estimates["flair"]
     assert np.abs(whole.value - tiled.value).max() < 1e-4
     assert np.abs(whole.width - tiled.width).max() < 1e-4
 
 
+LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+SMALL = (14, 20, 11)
+
+
+@pytest.fixture(scope="module")
+def upright(network):
+    return ask(network, case(images(SMALL), LPS)).estimates["flair"].value
+
+
 @pytest.mark.parametrize("orientation", ORIENTATIONS, ids=str)
-def test_left_stays_left_in_every_orientation(network, orientation):
-    arrays, affine = images(), np.diag([-1.0, -1.0, 1.0, 1.0])
-    upright = ask(network, case(arrays, affine)).estimates["flair"].value
+def test_left_stays_left_in_every_orientation(network, upright, orientation):
     turn = np.array([[axis, 1 - 2 * sign] for axis, sign in zip(*orientation, strict=True)])
-    turned = [nib.orientations.apply_orientation(a, turn) for a in arrays]
-    moved = affine @ nib.orientations.inv_ornt_aff(turn, arrays[0].shape)
+    turned = [nib.orientations.apply_orientation(a, turn) for a in images(SMALL)]
+    moved = LPS @ nib.orientations.inv_ornt_aff(turn, SMALL)
     found = ask(network, case(turned, moved)).estimates["flair"].value
     assert np.array_equal(found, nib.orientations.apply_orientation(upright, turn))
 
@@ -98,8 +105,8 @@ def test_an_oblique_frame_does_not_change_the_answer(network, angles):
     oblique[:3, :3] = np.array(about[0]) @ about[1] @ about[2]
     if (np.abs(oblique[:3, :3]).max(0) < 0.75).any():
         return
-    straight = ask(network, case(images())).estimates["flair"].value
-    assert np.array_equal(ask(network, case(images(), oblique)).estimates["flair"].value, straight)
+    straight = ask(network, case(images(SMALL))).estimates["flair"].value
+    assert np.array_equal(ask(network, case(images(SMALL), oblique)).estimates["flair"].value, straight)
 
 
 def test_the_scale_of_the_input_does_not_matter(network):
@@ -110,15 +117,16 @@ def test_the_scale_of_the_input_does_not_matter(network):
 
 
 def test_another_voxel_size_keeps_the_grid(network):
-    arrays = images((36, 44, 12))
-    estimate = ask(network, case(arrays, np.diag([1, 1, 2.5, 1]))).estimates["flair"]
-    assert estimate.value.shape == (36, 44, 12) and estimate.mask.any()
+    of = case(images((36, 44, 12)), np.diag([1, 1, 2.5, 1]))
+    estimate = ask(network, of).estimates["flair"]
+    assert np.array_equal(estimate.mask, np.any([v.data != 0 for v in of.volumes.values()], axis=0))
+    assert (estimate.lower <= estimate.value).all() and (estimate.value <= estimate.upper).all()
 
 
 @pytest.mark.parametrize("bits", range(1, 15))
 def test_every_set_of_given_contrasts_predicts_the_rest(network, bits):
     names = tuple(name for i, name in enumerate(CONTRASTS) if bits >> i & 1)
-    found = ask(network, case(images(), names=names))
+    found = ask(network, case(images(SMALL), names=names))
     assert set(found.estimates) == set(CONTRASTS) - set(names)
     assert set(found.checks) == (set(names) if len(names) > 1 else set())
     assert all(np.isfinite(e.value).all() for e in found.estimates.values())
@@ -128,6 +136,24 @@ def test_a_check_is_what_would_have_been_said_had_the_contrast_been_missing(netw
     check = ask(network, case(images())).checks["t2"]
     alone = ask(network, case(images(), names=("t1", "t1gd"))).estimates["t2"]
     assert np.abs(check.estimate.value - alone.value)[check.estimate.mask].max() < 1e-5
+
+
+def test_outlier_maps_cover_the_brain_and_leave_the_self_check_as_it_is(network):
+    of = case(images((88, 24, 24)))
+    plain, mapped = ask(network, of), ask(network, of, options={"outliers": True})
+    assert plain.outliers == {} and set(mapped.outliers) == set(mapped.checks)
+    for name, check in mapped.outliers.items():
+        part = mapped.checks[name].estimate.mask
+        assert np.array_equal(check.estimate.mask, of.volumes[name].data != 0)
+        assert part.sum() < check.estimate.mask.sum()
+        for side in ("value", "lower", "upper", "mask"):
+            one, other = (getattr(p.checks[name].estimate, side) for p in (plain, mapped))
+            assert np.array_equal(one, other)
+
+
+def test_outlier_maps_of_a_complete_exam_need_nothing_to_predict(network):
+    found = ask(network, case(images(SMALL), names=CONTRASTS), options={"outliers": True})
+    assert not found.estimates and set(found.outliers) == set(CONTRASTS)
 
 
 def test_nothing_missing_is_refused(network):
