@@ -2,7 +2,8 @@
 
 Each descriptor becomes a standard score against the reference subjects. A scan's distance is the mean of the largest
 absolute score and of their root mean square: one gross oddity raises the first, many small ones the second. The
-reference subjects' own distances are found with each of them left out, so they are those of new scans.
+reference subjects' own distances are found with each of them left out, so they are those of new scans. A reference
+subject that is itself far from all others is no reference.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from mriuq_cli.uncertainty.estimate import Descriptor
 _FEWEST = 8
 _MANY = 20
 _MOST_REASONS = 3
+_ODD = 4.0
+"""A reference subject beyond this many times the median distance is itself unfamiliar."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +59,7 @@ class Familiarity:
     percentile
         Percentage of reference subjects that are nearer than this scan.
     n
-        Number of reference subjects.
+        Number of reference subjects, without those that are unlike the others themselves.
     familiar
         True if ``distance <= threshold``.
     reasons
@@ -122,9 +125,10 @@ def judge(descriptors: Sequence[Descriptor], reference: Reference) -> Familiarit
             hint=f"It has {n} reference subjects and shares {len(known)} descriptors with the method.",
         )
     rows = reference.rows[:, [reference.names.index(d.name) for d in known]]
+    rows, theirs = _without_odd_ones(rows, known)
+    n = len(rows)
     values = np.array([d.value for d in known], dtype=np.float64)
     scores = _scores(values, rows, known)
-    theirs = np.stack([np.nan_to_num(_scores(rows[i], np.delete(rows, i, axis=0), known)) for i in range(n)])
     distances = np.array([_distance(row) for row in theirs])
     threshold = float(distances.max() if n < _MANY else np.quantile(distances, 0.95, method="higher"))
     distance = _distance(scores)
@@ -135,6 +139,23 @@ def judge(descriptors: Sequence[Descriptor], reference: Reference) -> Familiarit
         false_alarm=(np.count_nonzero(distances > threshold) + 1) / (n + 1),
         false_alarm_interval=exact_interval(int(np.count_nonzero(distances > threshold)), n),
     )  # fmt: skip
+
+
+def _without_odd_ones(
+    rows: NDArray[np.float64], known: Sequence[Descriptor]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the reference subjects that resemble each other, and the scores of each against all others.
+
+    A subject much further from the others than most (a cut field of view, say) would widen every spread and the
+    threshold with it, so that nothing could be unfamiliar any more; it is left out, down to the fewest that will do.
+    """
+    while True:
+        scores = np.stack([np.nan_to_num(_scores(row, np.delete(rows, i, 0), known)) for i, row in enumerate(rows)])
+        distances = np.array([_distance(row) for row in scores])
+        worst = int(distances.argmax())
+        if len(rows) <= _FEWEST or distances[worst] <= _ODD * np.median(distances):
+            return rows, scores
+        rows = np.delete(rows, worst, axis=0)
 
 
 def exact_interval(k: int, n: int, level: float = 0.95) -> tuple[float, float]:

@@ -113,3 +113,14 @@ def test_a_reference_survives_its_file() -> None:
     found = Reference.from_json(json.loads(json.dumps(Reference(NAMES, rows).to_json(), allow_nan=False)))
     np.testing.assert_array_equal(found.rows, rows)
     assert judge(_scan(), found).familiar
+
+
+def test_one_odd_reference_subject_does_not_make_everything_familiar():
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(14, 6))
+    odd = rows.copy()
+    odd[5, 2] = 40.0
+    names = tuple("abcdef")
+    scan = [Descriptor(name, 7.0 if name == "c" else 0.0, "high", "low") for name in names]
+    assert not judge(scan, Reference(names, odd)).familiar
+    assert judge(scan, Reference(names, odd)).n == 13
