@@ -86,6 +86,21 @@ class Clock:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
+    def words(self, report: Callable[[float, str], None]) -> Callable[[float, str], None]:
+        """Pass a method's progress on, and add the time between two reports to the word of the first."""
+        said = ("", time.perf_counter())
+
+        def note(done: float, word: str) -> None:
+            nonlocal said
+            now = time.perf_counter()
+            if said[0]:
+                name = f"predict: {said[0]}"
+                self.seconds[name] = self.seconds.get(name, 0.0) + now - said[1]
+            said = (word, now)
+            report(done, word)
+
+        return note
+
 
 def complete_case(case: Case, planned: PlannedCase, base: Mapping[str, Any], bench: Bench, clock: Clock) -> Written:
     """Predict a case and write all of its files, receipts last.
@@ -100,9 +115,10 @@ def complete_case(case: Case, planned: PlannedCase, base: Mapping[str, Any], ben
     MriuqError
         Whatever stands in the way; then no file of this case is left behind.
     """
-    context = replace(bench.context, tile=planned.tile)
+    context = replace(bench.context, tile=planned.tile, progress=clock.words(bench.context.progress))
     with clock.step("predict"):
         prediction, tile = _predict(bench, case, context)
+        context.progress(1.0, "calibrate")
     with clock.step("calibrate"):
         weights = bench.plan.weights
         sha256 = weights.sha256 if weights else None

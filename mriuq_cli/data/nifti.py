@@ -230,6 +230,8 @@ def _fresh_header(shape: tuple[int, ...], geometry: Geometry, dtype: np.dtype[An
     fields["scl_slope"], fields["scl_inter"] = 1, 0
     if forms:
         _repeat(fields, forms)
+        if len(shape) == 3:  # the steps of axes that a 3-D image lacks; inputs leave anything there
+            fields["pixdim"][4:] = 1
     else:
         header.set_xyzt_units("mm", "sec" if len(shape) > 3 else None)
         header.set_qform(geometry.affine, code=1, strip_shears=True)

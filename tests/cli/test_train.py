@@ -24,7 +24,15 @@ EXECUTABLE = str(exams.EXECUTABLE)
 
 
 def words(*given):
-    return [EXECUTABLE, "train", "qrunet", *map(str, given), "--device", "cpu", "--threads", "1"]
+    return [
+        EXECUTABLE,
+        "train",
+        "qrunet",
+        *map(str, given),
+        "--device",
+        "cpu",
+        *(() if "--threads" in given else ("--threads", "1")),
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -140,7 +140,7 @@ def test_spatial_header_fields_are_repeated_to_the_bit(tmp_path, kind, order, sr
     path = saved(tmp_path / "in.nii", numbers("i2"), kind=kind, order=order)
     fields = nib.load(path).header.copy()
     fields["sform_code"], fields["qform_code"], fields["xyzt_units"] = sform, qform, units
-    fields["pixdim"] = [qfac, *size, 2.5, 0, 0, 0]
+    fields["pixdim"] = [qfac, *size, 1, 1, 1, 1]
     fields["quatern_b"], fields["quatern_c"], fields["quatern_d"] = 0.1, -0.2, 0.3
     fields["qoffset_x"], fields["qoffset_y"], fields["qoffset_z"] = 1.1, 2.2, 3.3
     fields["srow_x"], fields["srow_y"], fields["srow_z"] = rows
@@ -154,6 +154,15 @@ def test_spatial_header_fields_are_repeated_to_the_bit(tmp_path, kind, order, sr
             name
         )
         assert source[name].dtype.itemsize == result[name].dtype.itemsize
+
+
+@pytest.mark.parametrize("rest", [(2.5, 0, 0, 0), (0, 1, 1, 1)])
+def test_what_an_input_says_of_axes_that_the_output_lacks_does_not_matter(tmp_path, rest):
+    image = nib.Nifti1Image(numbers("i2"), OBLIQUE)
+    image.header["pixdim"][4:] = rest
+    nib.save(image, tmp_path / "in.nii")
+    write_volume(tmp_path / "out.nii", np.zeros(SHAPE), read_header(tmp_path / "in.nii").geometry)
+    assert (nib.load(tmp_path / "out.nii").header["pixdim"][4:] == 1).all()
 
 
 def test_outputs_inherit_nothing_else_from_the_input(tmp_path):

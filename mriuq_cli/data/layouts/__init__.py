@@ -144,9 +144,7 @@ def _of_one_case(refs: list[CaseRef], mask: Path | None, case_id: str | None) ->
     return refs if mask is None else [replace(refs[0], mask=VolumeRef(Path(mask)))]
 
 
-def _checked(
-    ref: CaseRef, roles: Sequence[Role], missing: frozenset[str], complete: bool, welcome: bool
-) -> CaseRef:
+def _checked(ref: CaseRef, roles: Sequence[Role], missing: frozenset[str], complete: bool, welcome: bool) -> CaseRef:
     if ref.problem is not None:
         return ref
     try:

@@ -50,10 +50,11 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     exam = prepare(case)
     inference = Inference(model, context.config, exam, context.device, context.tile)
     whole: Corner = exam.brain.shape  # type: ignore[assignment]
-    context.progress(0.2, "network")
     estimates = {}
     if missing:
+        context.progress(0.2, "network")
         answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
+        context.progress(0.6, "finish")
         estimates = dict(zip(missing, _estimates(answer, mask, exam, case, brain_voxels(case, given)), strict=True))
     context.progress(0.7, "checks")
     # A network with one field of view has no small cube to check: each check would cost as much as the prediction.
