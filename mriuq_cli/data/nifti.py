@@ -182,7 +182,7 @@ def write_volume(path: Path, array: NDArray[Any], geometry: Geometry, *, dtype: 
     MachineError
         If the system refuses to write.
     """
-    from isal import igzip
+    from isal import igzip_lib
 
     path = Path(path)
     if array.ndim not in (3, 4) or array.shape[:3] != geometry.shape:
@@ -191,16 +191,12 @@ def write_volume(path: Path, array: NDArray[Any], geometry: Geometry, *, dtype: 
         raise ValueError(f"{path.name}: images are written as .nii.gz or .nii")
     start = _fresh_header(array.shape, geometry, np.dtype(dtype).newbyteorder("<"))
     fitted: Any = _fitted(array, dtype).T
-    voxels = memoryview(fitted).cast("B")
-    pack: Any = igzip.IGzipFile
-    with atomic_file(path) as part, open(part, "wb") as file:
-        if path.name.endswith(".gz"):
-            with pack(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0) as packed:
-                packed.write(start)
-                packed.write(voxels)
-        else:
-            file.write(start)
-            file.write(voxels)
+    content = b"".join((start, memoryview(fitted).cast("B")))
+    if path.name.endswith(".gz"):
+        # In one piece: fed bit by bit, isal's choice among equal matches was seen to differ between runs.
+        content = igzip_lib.compress(content, 1, igzip_lib.COMP_GZIP)
+    with atomic_file(path) as part:
+        part.write_bytes(content)
 
 
 def _fitted(array: NDArray[Any], dtype: Stored) -> NDArray[Any]:

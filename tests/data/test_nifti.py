@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
@@ -266,3 +267,13 @@ def test_voxel_sizes_that_no_head_exam_has_are_refused_with_a_word_about_units(t
     with pytest.raises(InputError, match="voxels measure") as caught:
         read_header(path)
     assert "millimetres" in caught.value.hint
+
+
+def test_the_same_voxels_give_the_same_bytes_from_threads_that_write_at_once(tmp_path):
+    shape = (48, 48, 48)
+    values = np.where(np.indices(shape).sum(0) % 5 == 0, np.random.default_rng(0).normal(size=shape), 0)
+    geometry = geometry_from_affine(shape, np.eye(4))
+    with ThreadPoolExecutor(4) as pool:
+        paths = [tmp_path / f"{i}.nii.gz" for i in range(40)]
+        list(pool.map(lambda path: write_volume(path, values.astype(np.float32), geometry), paths))
+    assert len({path.read_bytes() for path in paths}) == 1
