@@ -1,6 +1,8 @@
 """Memory foretold, tiles chosen, devices picked."""
 
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -76,6 +78,14 @@ def test_a_limit_on_address_space_counts(monkeypatch):
 def test_the_machine_has_some_memory_and_this_process_used_some():
     assert 0 < memory.available_memory() < 2**62
     assert memory.peak_memory() > 2**20
+
+
+def test_the_peak_is_not_that_of_the_process_that_started_this_one():
+    ballast = bytearray(400 * 2**20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    code = "from mriuq_cli.inference.memory import peak_memory; print(peak_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 300 * 2**20
 
 
 def test_auto_is_the_cpu_where_no_driver_is_loaded_without_asking_torch(monkeypatch):
