@@ -182,7 +182,7 @@ def _scale(path: Path) -> tuple[float, float]:
 
 def _versions(plugin: Plugin) -> dict[str, str]:
     found = {plugin.distribution: plugin.version}
-    for name in ("mriuq", "torch", "numpy", "nibabel", "isal"):
+    for name in ("mriuq", "torch", "numpy", "nibabel", "zlib-ng"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

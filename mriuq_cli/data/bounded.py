@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -96,10 +95,10 @@ def opened(path: Path) -> Iterator[Stream]:
     InputError
         If the file is missing, unreadable, empty or damaged.
     """
-    from isal import igzip, igzip_lib
+    from zlib_ng import gzip_ng, zlib_ng
 
-    unpack: Any = igzip.IGzipFile
-    bad_deflate: Any = igzip_lib.IsalError
+    unpack: Any = gzip_ng.GzipNGFile
+    bad_deflate: Any = zlib_ng.error
     try:
         if not stat.S_ISREG(mode := os.stat(path).st_mode):  # opening a pipe would wait for a writer
             raise InputError(_WORDS[errno.EISDIR] if stat.S_ISDIR(mode) else "is not a regular file", where=path)
@@ -119,7 +118,7 @@ def opened(path: Path) -> Iterator[Stream]:
     except OSError as error:
         words = _WORDS.get(error.errno or 0) or f"cannot be read ({error.strerror or _damage(error)})"
         raise InputError(words, where=path, hint=None if error.errno else COPY_AGAIN) from error
-    except (zlib.error, bad_deflate) as error:
+    except bad_deflate as error:
         raise InputError("the compressed data are damaged", where=path, hint=COPY_AGAIN) from error
 
 

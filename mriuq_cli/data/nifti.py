@@ -18,6 +18,8 @@ from mriuq_cli.errors import InputError
 
 SUFFIXES = (".nii.gz", ".nii", ".mgz", ".mgh")
 Stored = Literal["float32", "uint8", "int16"]
+_LEVEL, _GZIP = 2, 31
+"""Level beyond which maps get no smaller; window bits that ask for a gzip header."""
 _PIECE = 2**18
 """Voxels that are read and converted at a time."""
 
@@ -182,7 +184,7 @@ def write_volume(path: Path, array: NDArray[Any], geometry: Geometry, *, dtype: 
     MachineError
         If the system refuses to write.
     """
-    from isal import igzip_lib
+    from zlib_ng import zlib_ng
 
     path = Path(path)
     if array.ndim not in (3, 4) or array.shape[:3] != geometry.shape:
@@ -193,8 +195,8 @@ def write_volume(path: Path, array: NDArray[Any], geometry: Geometry, *, dtype: 
     fitted: Any = _fitted(array, dtype).T
     content = b"".join((start, memoryview(fitted).cast("B")))
     if path.name.endswith(".gz"):
-        # In one piece: fed bit by bit, isal's choice among equal matches was seen to differ between runs.
-        content = igzip_lib.compress(content, 1, igzip_lib.COMP_GZIP)
+        # isal packs faster, but its output was seen to differ between two runs on the same bytes.
+        content = zlib_ng.compress(content, _LEVEL, _GZIP)
     with atomic_file(path) as part:
         part.write_bytes(content)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
     from mriuq_cli.inference.weights import WeightsFolder
 
-PACKAGES = ("mriuq", "torch", "numpy", "scipy", "nibabel", "safetensors", "isal", "typer", "pluggy", "pydantic")
+PACKAGES = ("mriuq", "torch", "numpy", "scipy", "nibabel", "safetensors", "zlib-ng", "typer", "pluggy", "pydantic")
 OPTIONAL = ("monai", "scikit-learn", "nilearn", "matplotlib")
 SMALL = 2**30
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,32 @@ from mriuq_qrunet.inputs import Corner, Scene, context, rows
 from mriuq_qrunet.network import fold
 
 _MARGIN = 3
+_ONE_MISSING = 0.7
+"""Share of the crops that lack one contrast, the commonest case in use."""
+_CHANGED = 0.75
+"""Share of the exams that are changed as another scanner might have changed them."""
 _N = len(CONTRASTS)
 
 
 def draw_given(rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Draw which contrasts are given: half the time all but one, else any proper subset that is not empty."""
-    if rng.random() < 0.5:
+    """Draw which contrasts are given: mostly all but one, else any proper subset that is not empty."""
+    if rng.random() < _ONE_MISSING:
         return np.arange(_N) != rng.integers(_N)
     bits = int(rng.integers(1, 2**_N - 1))
     return np.array([bool(bits >> i & 1) for i in range(_N)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """An exam that crops are cut from: as the network sees it, its true scores, and where its brain is.
+
+    ``inside`` holds the flat positions of the voxels of brain; ``flip`` is -1 where crops are mirrored, else 1.
+    """
+
+    scene: Scene
+    truth: Tensor
+    inside: Tensor
+    flip: float
 
 
 class Crops(Dataset[Any]):
@@ -49,7 +67,7 @@ class Crops(Dataset[Any]):
         self.config = config
         self.strength = float(config["augment"]) if change else 0.0
         self.exams = [self._store(prepare(read())) for read in cases]
-        self.ready: dict[int, tuple[int, Scene, Tensor, float]] = {}
+        self.ready: dict[int, tuple[int, Ready]] = {}
 
     def _store(self, exam: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Keep scores as float16; pad boxes that are smaller than a crop."""
@@ -58,8 +76,8 @@ class Crops(Dataset[Any]):
         z, own, brain = (torch.from_numpy(a) for a in (exam.z.astype(np.float16), exam.own, exam.brain))
         return functional.pad(z, pad), functional.pad(own, pad), functional.pad(brain, pad)
 
-    def _scene(self, index: int) -> tuple[Scene, Tensor, float]:
-        """Return the changed exam that item ``index`` is cut from, its true scores, and -1 where it is mirrored."""
+    def _exam_of(self, index: int) -> Ready:
+        """Return the changed exam that item ``index`` is cut from."""
         slots, reuse = int(self.config["slots"]), int(self.config["reuse"])
         slot, turn = index % slots, index // slots // reuse
         group = turn * slots + slot
@@ -68,9 +86,10 @@ class Crops(Dataset[Any]):
             z, own, brain = self.exams[int(rng.integers(len(self.exams)))]
             flip = -1.0 if rng.random() < 0.5 else 1.0
             truth = z.float()
-            changed = other_scanner(truth, own, self.strength * float(rng.random() < 0.75), rng)
-            self.ready[slot] = (group, Scene.of(changed, own, brain), truth, flip)
-        return self.ready[slot][1:]
+            changed = other_scanner(truth, own, self.strength * float(rng.random() < _CHANGED), rng)
+            inside = brain.flatten().nonzero()[:, 0]
+            self.ready[slot] = (group, Ready(Scene.of(changed, own, brain), truth, inside, flip))
+        return self.ready[slot][1]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         """Return one crop as network inputs, truth and weights.
@@ -78,9 +97,10 @@ class Crops(Dataset[Any]):
         What the network sees is changed as another scanner might have; what it is to say of a contrast is not, since
         no other contrast could tell how that one was changed.
         """
-        scene, truth, flip = self._scene(index)
+        exam = self._exam_of(index)
+        scene, truth, flip = exam.scene, exam.truth, exam.flip
         rng = np.random.default_rng((int(self.config["seed"]), 2, index))
-        start, shape = self._cube(scene.brain, rng)
+        start, shape = self._cube(exam, rng)
         given = torch.from_numpy(draw_given(rng)).float()
         cube = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
         z, truth, own = (image[(slice(None), *cube)] for image in (scene.z, truth, scene.own))
@@ -103,12 +123,11 @@ class Crops(Dataset[Any]):
             "weight": (own[:, where] * weight[:, None]).T.contiguous(),
         }
 
-    def _cube(self, brain: Tensor, rng: np.random.Generator) -> tuple[Corner, Corner]:
+    def _cube(self, exam: Ready, rng: np.random.Generator) -> tuple[Corner, Corner]:
         """Draw a cube around a random voxel of brain, its corner on even voxels."""
-        edge = int(self.config["crop"])
-        inside = brain.flatten().nonzero()[:, 0]
-        centre = np.unravel_index(int(inside[int(rng.integers(len(inside)))]), tuple(brain.shape))
-        start = [min(max(0, int(c) - edge // 2), n - edge) // 2 * 2 for c, n in zip(centre, brain.shape, strict=True)]
+        edge, size = int(self.config["crop"]), tuple(exam.scene.brain.shape)
+        centre = np.unravel_index(int(exam.inside[int(rng.integers(len(exam.inside)))]), size)
+        start = [min(max(0, int(c) - edge // 2), n - edge) // 2 * 2 for c, n in zip(centre, size, strict=True)]
         return (start[0], start[1], start[2]), (edge, edge, edge)
 
     @staticmethod

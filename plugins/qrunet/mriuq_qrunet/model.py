@@ -15,7 +15,7 @@ from mriuq_qrunet.published import PublishedObjective, ResidualUNet
 def build(config: Config) -> nn.Module:
     """Return the network with fresh weights. Raises UsageError for a network that does not exist."""
     if config["network"] == "pyramid":
-        return PyramidNet(config["widths"], config["unfolded"], config["hidden"], 1 + len(config["taus"]))
+        return PyramidNet(config["widths"], config["around"], config["hidden"], 1 + len(config["taus"]))
     if config["network"] == "residual-unet":
         return ResidualUNet(config["channels"], len(config["taus"]))
     raise UsageError(f"there is no network '{config['network']}'")

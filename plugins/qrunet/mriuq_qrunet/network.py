@@ -1,8 +1,8 @@
 """The network of our own presets: convolutions at half resolution and coarser, one small perceptron for each voxel.
 
 The trunk sees the image folded 2 x 2 x 2 into channels (nothing is lost), its smooth copies and the place in the
-brain; its answer is unfolded to full resolution. There a perceptron reads it beside the voxel's own values, and that
-only where there is brain. Batch norm is frozen in use, so a voxel's answer depends on its surroundings alone.
+brain; its answer is interpolated to full resolution. There a perceptron reads it beside the voxel's own values, and
+that only where there is brain. Batch norm is frozen in use, so a voxel's answer depends on its surroundings alone.
 """
 
 from __future__ import annotations
@@ -29,13 +29,6 @@ def fold(image: Tensor) -> Tensor:
     b, c, x, y, z = image.shape
     split = image.reshape(b, c, x // 2, 2, y // 2, 2, z // 2, 2)
     return split.permute(0, 3, 5, 7, 1, 2, 4, 6).reshape(b, 8 * c, x // 2, y // 2, z // 2)
-
-
-def unfold(image: Tensor) -> Tensor:
-    """Undo :func:`fold` with channels last: ``(B, 8 C, x, y, z)`` to ``(B, 2x, 2y, 2z, C)``."""
-    b, c, x, y, z = image.shape
-    split = image.reshape(b, 2, 2, 2, c // 8, x, y, z)
-    return split.permute(0, 5, 1, 6, 2, 7, 3, 4).reshape(b, 2 * x, 2 * y, 2 * z, c // 8)
 
 
 class Block(nn.Sequential):
@@ -85,11 +78,11 @@ class Trunk(nn.Module):
         self.down2 = nn.Sequential(Block(b, c, stride=2), Residual(c), Residual(c))
         self.up1 = nn.Sequential(Block(b + c, b, 1), Residual(b))
         self.up0 = nn.Sequential(Block(a + b, a, 1), Residual(a))
-        self.out = nn.Conv3d(a, 8 * outputs, 1)
+        self.out = nn.Conv3d(a, outputs, 1)
         self.width = a
 
     def forward(self, folded: Tensor, context: Tensor) -> Tensor:
-        """Map ``(B, 32, x, y, z)`` and ``(B, 20, x, y, z)`` to ``(B, 8 outputs, x, y, z)``; sizes multiples of 4."""
+        """Map ``(B, 32, x, y, z)`` and ``(B, 20, x, y, z)`` to ``(B, outputs, x, y, z)``; sizes multiples of 4."""
         return self.out(self.hidden(folded, context))
 
     def hidden(self, folded: Tensor, context: Tensor) -> Tensor:
@@ -104,28 +97,28 @@ class Trunk(nn.Module):
 class Head(nn.Module):
     """Perceptron from a voxel's own values and the trunk's answer there to the outputs, beside a linear map."""
 
-    def __init__(self, unfolded: int, hidden: tuple[int, int], outputs: int) -> None:
+    def __init__(self, around: int, hidden: tuple[int, int], outputs: int) -> None:
         super().__init__()
         own, joint = hidden
         self.own = nn.Sequential(nn.Linear(ROW, own), nn.SiLU(), nn.Linear(own, own), nn.SiLU())
-        self.joint = nn.Sequential(nn.Linear(own + unfolded, joint), nn.SiLU(), nn.Linear(joint, outputs))
+        self.joint = nn.Sequential(nn.Linear(own + around, joint), nn.SiLU(), nn.Linear(joint, outputs))
         self.linear = nn.Linear(ROW, outputs, bias=False)
         nn.init.zeros_(self.linear.weight)
 
-    def forward(self, rows: Tensor, unfolded: Tensor) -> Tensor:
-        """Map ``(n, ROW)`` and ``(n, unfolded)`` to float32 ``(n, outputs)``."""
-        return self.joint(torch.cat([self.own(rows), unfolded.to(rows.dtype)], 1)).float() + self.linear(rows).float()
+    def forward(self, rows: Tensor, around: Tensor) -> Tensor:
+        """Map ``(n, ROW)`` and ``(n, around)`` to float32 ``(n, outputs)``."""
+        return self.joint(torch.cat([self.own(rows), around.to(rows.dtype)], 1)).float() + self.linear(rows).float()
 
 
 class PyramidNet(nn.Module):
     """Trunk and head: mean and quantiles of every contrast in every voxel of the brain."""
 
-    def __init__(self, widths: Iterable[int], unfolded: int, hidden: Iterable[int], outputs: int) -> None:
+    def __init__(self, widths: Iterable[int], around: int, hidden: Iterable[int], outputs: int) -> None:
         super().__init__()
         a, b, c = widths
         own, joint = hidden
-        self.trunk = Trunk((a, b, c), unfolded)
-        self.head = Head(unfolded, (own, joint), N * outputs)
+        self.trunk = Trunk((a, b, c), around)
+        self.head = Head(around, (own, joint), N * outputs)
         self.outputs = outputs
 
     def forward(self, folded: Tensor, context: Tensor, rows: Tensor, where: Tensor) -> Tensor:
@@ -133,5 +126,5 @@ class PyramidNet(nn.Module):
 
         ``rows`` is ``(n, ROW)``, in the order of ``where``'s voxels.
         """
-        unfolded = unfold(self.trunk(folded, context))[where]
-        return self.head(rows, unfolded).reshape(len(rows), N, self.outputs)
+        fine = functional.interpolate(self.trunk(folded, context), scale_factor=2, mode="trilinear")
+        return self.head(rows, fine.permute(0, 2, 3, 4, 1)[where]).reshape(len(rows), N, self.outputs)

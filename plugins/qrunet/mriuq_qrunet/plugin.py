@@ -23,8 +23,8 @@ _ROLES = (
 )
 _LEARNING = {
     "crop": 40,
-    "reuse": 16,
-    "slots": 4,
+    "reuse": 64,
+    "slots": 8,
     "augment": 0.5,
     "share": 0.4,
     "given_weight": 0.05,
@@ -35,11 +35,11 @@ _MEMORY = {"per_voxel_bytes": 110, "array_copies": 3}
 _TAUS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PRESETS: dict[str, Config] = {
     "small": {
-        "network": "pyramid", "fov": "free", "widths": [32, 64, 64], "unfolded": 16, "hidden": [64, 96],
+        "network": "pyramid", "fov": "free", "widths": [32, 64, 64], "around": 24, "hidden": [64, 96],
         "taus": list(_TAUS), "memory": _MEMORY, **_LEARNING,
     },
     "tiny": {
-        "network": "pyramid", "fov": "free", "widths": [8, 8, 16], "unfolded": 8, "hidden": [16, 16],
+        "network": "pyramid", "fov": "free", "widths": [8, 8, 16], "around": 8, "hidden": [16, 16],
         "taus": list(_TAUS), **_LEARNING, "crop": 32,
     },
     "paper": {

@@ -10,7 +10,7 @@ from mriuq_qrunet import features
 from mriuq_qrunet.dataset import Crops, _fine_of_crop, draw_given
 from mriuq_qrunet.inputs import Scene, context, rows
 from mriuq_qrunet.loss import pinball
-from mriuq_qrunet.network import PyramidNet, fold, unfold
+from mriuq_qrunet.network import PyramidNet, fold
 from mriuq_qrunet.published import Brains, ResidualUNet
 from mriuq_qrunet.voxels import VoxelHead
 
@@ -38,11 +38,6 @@ def test_the_published_network_is_monai_s_to_the_bit():
     ours.load_state_dict(theirs.state_dict())
     x = torch.randn(1, 4, 24, 16, 32)
     assert torch.equal(theirs(x), ours(x).flatten(1, 2))
-
-
-def test_unfold_undoes_fold():
-    image = torch.randn(2, 3, 4, 6, 8)
-    assert torch.equal(unfold(fold(image)), image.movedim(1, -1))
 
 
 def test_the_upper_tau_learns_the_upper_quantile():
