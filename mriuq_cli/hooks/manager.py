@@ -212,7 +212,9 @@ def _hook_reason(error: pluggy.PluginValidationError) -> str:
             return f"{hook} has unknown arguments {given}; the contract has: {expected or 'none'}"
     unknown = text.partition("unknown hook '")[2].partition("'")[0]
     if unknown:
-        return f"unknown hook {unknown}{_did_you_mean(unknown, list(HOOKS))}"
+        from mriuq_cli.data.naming import nearest
+
+        return f"unknown hook {unknown}{nearest(unknown, list(HOOKS))}"
     return " ".join(text.split())
 
 
@@ -244,15 +246,10 @@ def _answers_once(hook: str) -> bool:
 
 
 def _unknown(name: str, known: list[str]) -> MethodError:
+    from mriuq_cli.data.naming import nearest
+
     if not known:
         return MethodError(
             f"no method {name!r}: none is installed", hint="Install one, for instance: pip install mriuq-qrunet"
         )
-    return MethodError(f"no method {name!r}{_did_you_mean(name, known)}", hint=f"Installed: {', '.join(known)}")
-
-
-def _did_you_mean(word: str, known: list[str]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return MethodError(f"no method {name!r}{nearest(name, known)}", hint=f"Installed: {', '.join(known)}")

@@ -77,11 +77,6 @@ class Similarity:
         return float(np.mean((top / bottom)[self.brain], dtype=np.float64))
 
 
-def ssim(value: Image, truth: Image, brain: Mask, data_range: float) -> float:
-    """Return the mean structural similarity over the brain; see :class:`Similarity`."""
-    return Similarity.to(truth, brain, data_range).ssim(value)
-
-
 def _inside(image: Image, brain: Mask, box: tuple[slice, ...]) -> NDArray[np.float32]:
     return np.where(brain, np.asarray(image[box], dtype=np.float32), np.float32(0))
 

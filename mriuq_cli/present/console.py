@@ -34,14 +34,6 @@ def has_colour(stream: TextIO) -> bool:
 
 
 @cache
-def stdout_console() -> Console:
-    """Return the rich console for results."""
-    from rich.console import Console
-
-    return Console(file=sys.stdout, no_color=not has_colour(sys.stdout), highlight=False)
-
-
-@cache
 def stderr_console() -> Console:
     """Return the rich console for everything that is not a result."""
     from rich.console import Console

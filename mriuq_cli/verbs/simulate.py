@@ -73,8 +73,7 @@ def _refuse_existing(files: Sequence[Path]) -> None:
 
 def _simulated(preset: str, seed: int) -> Sequence[Case]:
     """Ask the core and then every method for the preset; the first that knows it answers."""
-    from difflib import get_close_matches
-
+    from mriuq_cli.data.naming import nearest
     from mriuq_cli.errors import UsageError
     from mriuq_cli.hooks.context import Context
     from mriuq_cli.hooks.manager import broadcast
@@ -82,9 +81,7 @@ def _simulated(preset: str, seed: int) -> Sequence[Case]:
 
     for _, cases in broadcast("mriuq_simulate", preset=preset, seed=seed, options={}, context=Context(seed=seed)):
         return list(cases)
-    near = get_close_matches(preset, PRESETS, n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"nothing simulates {preset!r}{guess}", hint=f"Built in: {', '.join(PRESETS)}")
+    raise UsageError(f"nothing simulates {preset!r}{nearest(preset, PRESETS)}", hint=f"Built in: {', '.join(PRESETS)}")
 
 
 def _truth_file(out: Path, name: str, form: Form) -> Path:
