@@ -103,7 +103,8 @@ def _estimates(
     def image(values: Tensor) -> NDArray[np.float32]:
         full = np.zeros(inside.shape, np.float32)
         full[inside] = values.cpu().numpy()
-        return np.where(native, restore(full, exam, case, counted), np.float32(0)).astype(np.float32, copy=False)
+        found = restore(full, exam, case, counted)
+        return found if exam.grid == exam.native else np.where(native, found, np.float32(0))
 
     for target in range(answer.quantiles.shape[1]):
         low, mid, high = (image(answer.quantiles[:, target, i]) for i in (lower, value, upper))
