@@ -26,6 +26,7 @@ from mriuq_qrunet.exam import (
 )
 from mriuq_qrunet.infer import Answer, Inference
 from mriuq_qrunet.inputs import Corner
+from mriuq_qrunet.moments import standardised
 
 _CHECKED = 64
 """Edge in voxels of the central cube in which given contrasts are predicted from each other."""
@@ -55,6 +56,7 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
         context.progress(0.2, "network")
         answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
         context.progress(0.6, "finish")
+        answer = standardised(answer)
         estimates = dict(zip(missing, _estimates(answer, mask, exam, case, brain_voxels(case, given)), strict=True))
     context.progress(0.7, "checks")
     # A network with one field of view has no small cube to check: each check would cost as much as the prediction.
@@ -74,11 +76,15 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
 def _checks(
     inference: Inference, given: Sequence[str], corner: Corner, shape: Corner, exam: Exam, case: Case
 ) -> dict[str, Check]:
-    """Predict each given contrast from the other given ones, inside a box."""
+    """Predict each given contrast from the other given ones, inside a box.
+
+    Only the box of the whole brain has known moments.
+    """
     checks = {}
     for name in given if len(given) > 1 else ():
         others = tuple(other for other in given if other != name)
         answer, mask = inference.ask(others, (name,), corner, shape)
+        answer = standardised(answer) if shape == exam.brain.shape else answer
         placed = np.zeros(exam.brain.shape, bool)
         cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
         placed[cube] = mask.cpu().numpy()
