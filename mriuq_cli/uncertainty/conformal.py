@@ -26,7 +26,8 @@ class Factors:
     """The stretch for one target in one situation, and the coverage found with it on left-out subjects.
 
     ``coverage``, ``sd`` and ``worst`` are over subjects, each with factors from all the others; ``regions`` holds
-    the mean coverage inside named regions such as ``tumour``. All are NaN where nobody could be left out.
+    the mean coverage inside named regions such as ``tumour``. All are NaN where nobody could be left out. ``width``
+    is the mean width over the subjects with these factors, in the target's unit.
     """
 
     lower: float
@@ -35,6 +36,7 @@ class Factors:
     sd: float
     worst: float
     regions: Mapping[str, float] = field(default_factory=dict)
+    width: float = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +150,11 @@ def fit_factors(
         Region name to the scores of its voxels, one a subject, None where a subject has none.
     """
     pair = fit_stretch(scores, level, rule)
+    width = float(np.mean([s.width(*pair) for s in scores]))
     try:
         left_out = leave_one_out(scores, level, rule)
     except WeightsError:  # one subject, or the risk rule at its smallest number
-        return Factors(*pair, coverage=float("nan"), sd=float("nan"), worst=float("nan"))
+        return Factors(*pair, coverage=float("nan"), sd=float("nan"), worst=float("nan"), width=width)
     found = np.array([s.coverage(*without) for s, without in zip(scores, left_out, strict=True)])
     inside = {}
     for name, parts in (regions or {}).items():
@@ -159,7 +162,7 @@ def fit_factors(
         if shares:
             inside[name] = float(np.mean(shares))
     sd = float(found.std(ddof=1))
-    return Factors(*pair, coverage=float(found.mean()), sd=sd, worst=float(found.min()), regions=inside)
+    return Factors(*pair, float(found.mean()), sd, float(found.min()), inside, width)
 
 
 def find_factors(calibration: Calibration, target: str, available: Collection[str]) -> tuple[str, Factors, bool]:
@@ -291,7 +294,7 @@ def _number(value: float) -> float | None:
 def _factors_to_json(factors: Factors) -> dict[str, Any]:
     return {
         "lower": factors.lower, "upper": factors.upper, "coverage": _number(factors.coverage),
-        "sd": _number(factors.sd), "worst": _number(factors.worst),
+        "sd": _number(factors.sd), "worst": _number(factors.worst), "width": _number(factors.width),
         "regions": {name: _number(share) for name, share in factors.regions.items()},
     }  # fmt: skip
 
@@ -300,8 +303,8 @@ def _factors_from_json(entry: Mapping[str, Any]) -> Factors:
     pair = Stretch(float(entry["lower"]), float(entry["upper"]))
     if not (np.isfinite(pair).all() and min(pair) > 0):
         raise ValueError("a factor is not a positive number")
-    coverage, sd, worst = (
-        float("nan") if entry.get(name) is None else float(entry[name]) for name in ("coverage", "sd", "worst")
+    coverage, sd, worst, width = (
+        float("nan") if entry.get(name) is None else float(entry[name]) for name in ("coverage", "sd", "worst", "width")
     )
     regions = {str(name): float(share) for name, share in entry.get("regions", {}).items() if share is not None}
-    return Factors(pair.lower, pair.upper, coverage, sd, worst, regions)
+    return Factors(pair.lower, pair.upper, coverage, sd, worst, regions, width)

@@ -27,7 +27,7 @@ from mriuq_cli.uncertainty.scores import score_voxels
 
 
 def _factors(lower: float, upper: float, **regions: float) -> Factors:
-    return Factors(lower, upper, coverage=0.9, sd=0.02, worst=0.85, regions=regions)
+    return Factors(lower, upper, coverage=0.9, sd=0.02, worst=0.85, regions=regions, width=1.2)
 
 
 def _calibration() -> Calibration:
@@ -158,6 +158,14 @@ def test_one_subject_gives_factors_but_claims_no_coverage() -> None:
     value = np.zeros(500, np.float32)
     one = score_voxels(value, value - 1, value + 1, np.random.default_rng(0).normal(size=500))
     assert np.isnan(fit_factors([one], 0.9).coverage)
+
+
+def test_the_width_stated_is_the_mean_over_subjects_with_the_factors() -> None:
+    rng = np.random.default_rng(0)
+    value, half = np.zeros(5000, np.float32), np.array([1.0, 3.0], np.float32)
+    subjects = [score_voxels(value, value - h, value + h, (h * rng.normal(size=5000)).astype(np.float32)) for h in half]
+    factors = fit_factors(subjects, 0.9)
+    assert factors.width == pytest.approx(float(half.mean()) * (factors.lower + factors.upper), rel=1e-6)
 
 
 def test_situation_keys_follow_the_methods_order() -> None:
