@@ -7,14 +7,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mriuq_cli.cohort.calibrating import group_records
+from mriuq_cli.cohort.calibrating import group_records, left_out_pairs
 from mriuq_cli.cohort.figures import SubjectFigures, subject_figures
 from mriuq_cli.cohort.gate import GateItem, column, gate, quintiles
 from mriuq_cli.cohort.looks import Judged, familiarity_line, familiarity_section
 from mriuq_cli.cohort.records import Record, dropped_words
 from mriuq_cli.metrics.tables import finite, paired_difference, summarise
-from mriuq_cli.uncertainty.conformal import Calibration
-from mriuq_cli.uncertainty.stretch import Rule
+from mriuq_cli.uncertainty.conformal import Calibration, find_factors
+from mriuq_cli.uncertainty.stretch import UNCHANGED, Rule, Stretch
 
 IMAGE_FIGURES = ("psnr_mean", "psnr", "ssim", "mae", "rmse")
 INTERVAL_FIGURES = (
@@ -47,23 +47,37 @@ def assess(
     gates: list[dict[str, Any]] = []
     widths: dict[str, dict[str, float]] = {}
     coverages: dict[tuple[int, str], dict[str, float]] = defaultdict(dict)
-    for (target, key), group in group_records(records).items():
-        subjects = subject_figures(group, level, rule, calibration, left_out=left_out)
-        rows.append(_method_row(group, subjects, names, method))
-        widths.setdefault(target, {})[key] = summarise(column(subjects, "width")).mean
-        for subject in subjects:
-            coverages[subject.case, key][target] = subject.coverage
-        if key in thorough:
-            rows += _baseline_rows(group)
-            comparisons += compare(group)
-            items = gate(subjects, level, rule)
-            gates.append({"target": target, "situation": key, "items": [item.facts() for item in items]})
+    for target, groups in group_records(records).items():
+        pairs = left_out_pairs(groups, level, rule) if left_out else _stretched(groups, calibration)
+        for key, group in groups.items():
+            subjects = subject_figures(group, level, rule, pairs[key])
+            rows.append(_method_row(group, subjects, names, method))
+            widths.setdefault(target, {})[key] = summarise(column(subjects, "width")).mean
+            for subject in subjects:
+                coverages[subject.case, key][target] = subject.coverage
+            if key in thorough:
+                rows += _baseline_rows(group)
+                comparisons += compare(group)
+                items = gate(subjects, level, rule)
+                gates.append({"target": target, "situation": key, "items": [item.facts() for item in items]})
     cases = [names[i] for i in dict.fromkeys(record.case for record in sorted(records, key=lambda r: r.case))]
     familiarity, unflagged = familiarity_section(judged, coverages, names, level)
     claims = [*monotone(widths), unflagged]
     return {"cases": cases, "rows": rows, "paired": comparisons, "gate": gates, "narrower": narrower(widths),
             "claims": [claim.facts() for claim in claims], "familiarity": familiarity,
             "notes": [dropped_words(records), familiarity_line(familiarity)]}  # fmt: skip
+
+
+def _stretched(groups: Mapping[str, Sequence[Record]], calibration: Calibration | None) -> dict[str, list[Stretch]]:
+    """Return the stretch of every record of a target: as a calibration says, without one none."""
+    pairs = {}
+    for key, group in groups.items():
+        pair = UNCHANGED
+        if calibration is not None:
+            _, known, _ = find_factors(calibration, group[0].target, group[0].situation.available)
+            pair = Stretch(known.lower, known.upper)
+        pairs[key] = [pair] * len(group)
+    return pairs
 
 
 def _method_row(

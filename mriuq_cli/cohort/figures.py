@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from mriuq_cli.cohort.records import Record, Sample
 from mriuq_cli.errors import WeightsError
 from mriuq_cli.metrics import regression as measure
-from mriuq_cli.uncertainty.conformal import Calibration, find_factors
-from mriuq_cli.uncertainty.stretch import UNCHANGED, Rule, Stretch, leave_one_out
+from mriuq_cli.uncertainty.stretch import Rule, Stretch, leave_one_out
 
 _BINS = 20
 _FIT = 50_000
@@ -52,28 +51,14 @@ class SubjectFigures:
 
 
 def subject_figures(
-    records: Sequence[Record], level: float, rule: Rule, calibration: Calibration | None, *, left_out: bool
+    records: Sequence[Record], level: float, rule: Rule, pairs: Sequence[Stretch]
 ) -> list[SubjectFigures]:
     """Return the figures of each record; the records are one situation and one target, one a subject.
 
-    Parameters
-    ----------
-    calibration
-        Used where ``left_out`` is false; None leaves intervals as the method gave them.
-    left_out
-        Calibrate each subject with all the others.
+    ``pairs`` is how far the intervals of each are stretched.
     """
-    first = records[0]
-    if left_out:
-        factors = leave_one_out([r.scores for r in records], level, rule)
-    else:
-        pair = UNCHANGED
-        if calibration is not None:
-            _, known, _ = find_factors(calibration, first.target, first.situation.available)
-            pair = Stretch(known.lower, known.upper)
-        factors = [pair] * len(records)
     constant = _others_flat(records, level, rule)
-    return [_figures(i, records, factors[i], constant[i] if constant else None, level) for i in range(len(records))]
+    return [_figures(i, records, pairs[i], constant[i] if constant else None, level) for i in range(len(records))]
 
 
 def _others_flat(records: Sequence[Record], level: float, rule: Rule) -> list[Stretch] | None:

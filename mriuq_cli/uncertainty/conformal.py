@@ -16,7 +16,7 @@ from mriuq_cli.uncertainty.estimate import Check, Descriptor, Estimate
 from mriuq_cli.uncertainty.familiarity import Reference
 from mriuq_cli.uncertainty.interval import share_inside, stretch
 from mriuq_cli.uncertainty.scores import Scores
-from mriuq_cli.uncertainty.stretch import Rule, Stretch, fit_stretch, leave_one_out
+from mriuq_cli.uncertainty.stretch import Rule, Stretch
 
 FORMAT = 1
 
@@ -134,26 +134,27 @@ def situation_key(available: Collection[str], order: Sequence[str]) -> str:
     return "+".join(name for name in order if name in available)
 
 
-def fit_factors(
+def state_factors(
+    pair: Stretch,
     scores: Sequence[Scores],
-    level: float,
-    rule: Rule = "plug-in",
+    left_out: Sequence[Stretch],
     regions: Mapping[str, Sequence[Scores | None]] | None = None,
 ) -> Factors:
-    """Fit the stretch on all subjects; find the coverage with each of them left out.
+    """State what a stretch does on the subjects that it was chosen on, each with the stretch of all the others.
 
     Parameters
     ----------
+    pair
+        The stretch of all subjects.
     scores
         One a subject, from weights that have not seen it.
+    left_out
+        The stretch without each subject, in their order; empty where nobody could be left out.
     regions
         Region name to the scores of its voxels, one a subject, None where a subject has none.
     """
-    pair = fit_stretch(scores, level, rule)
     width = float(np.mean([s.width(*pair) for s in scores]))
-    try:
-        left_out = leave_one_out(scores, level, rule)
-    except WeightsError:  # one subject, or the risk rule at its smallest number
+    if not left_out:
         return Factors(*pair, coverage=float("nan"), sd=float("nan"), worst=float("nan"), width=width)
     found = np.array([s.coverage(*without) for s, without in zip(scores, left_out, strict=True)])
     inside = {}

@@ -61,7 +61,7 @@ def calibrate(
     with progress(f"calibrate {method}") as report:
         calibration, trial, left_out = run_calibration(plugin, wish, report)
     write_calibration(out, calibration)
-    for warning in (*trial.warnings, *_narrower(calibration)):
+    for warning in trial.warnings:
         warn(warning)
     note(columns(_rows(calibration)))
     note(left_out)
@@ -79,20 +79,6 @@ def _rows(calibration: Calibration) -> list[list[str]]:
             figures += [found.regions.get(name, float("nan")) for name in _regions(calibration)]
             rows.append([target, key, *(f"{figure:.3f}" for figure in figures)])
     return rows
-
-
-def _narrower(calibration: Calibration) -> list[str]:
-    """Say where fewer given images make narrower intervals, which a sound method does not do."""
-    from mriuq_cli.cohort.assessment import narrower
-
-    widths = {
-        target: {key: factors.width for key, factors in known.items()} for target, known in calibration.factors.items()
-    }
-    return [
-        f"{pair['target']}: intervals from {pair['fewer']} ({pair['width_fewer']:.3f}) are narrower than those from "
-        f"{pair['more']} ({pair['width_more']:.3f})"
-        for pair in narrower(widths)
-    ]
 
 
 def _regions(calibration: Calibration) -> list[str]:

@@ -9,7 +9,8 @@ import pytest
 
 from mriuq_cli.cohort.assessment import compare, narrower
 from mriuq_cli.cohort.baselines import copy_best, predict_zero
-from mriuq_cli.cohort.figures import intensity_bounds, subject_figures
+from mriuq_cli.cohort.calibrating import left_out_pairs
+from mriuq_cli.cohort.figures import SubjectFigures, intensity_bounds, subject_figures
 from mriuq_cli.cohort.gate import gate
 from mriuq_cli.cohort.records import Record, Truth, dropped_words, make_record, own_voxels, true_image
 from mriuq_cli.cohort.situations import Situation, assign, situations
@@ -20,6 +21,7 @@ from mriuq_cli.data.volume import Volume
 from mriuq_cli.errors import MethodError, UsageError
 from mriuq_cli.hooks.method import Method, Role
 from mriuq_cli.uncertainty.estimate import Estimate
+from mriuq_cli.uncertainty.stretch import UNCHANGED
 
 SHAPE = (24, 25, 26)
 Z95 = 1.6449
@@ -147,6 +149,12 @@ def test_voxels_where_the_true_image_is_empty_do_not_count() -> None:
         Truth.of(image, estimate.mask & ~own, own, ssim=False)
 
 
+def _left_out(records: list[Record]) -> list[SubjectFigures]:
+    """Figures of subjects each calibrated by all the others."""
+    pairs = left_out_pairs({"only": records}, 0.9, "plug-in")
+    return subject_figures(records, 0.9, "plug-in", pairs["only"])
+
+
 def test_copy_chooses_on_other_cases_and_never_looks_at_the_truth() -> None:
     predict = copy_best([_case(1), _case(2)], ("t1", "t1gd", "t2"), ("flair",))
     shown = replace(_case(3).hiding(["flair"]), truth={})
@@ -158,8 +166,7 @@ def test_a_subjects_own_scores_do_not_move_its_own_figures() -> None:
     """Another subject's errors change how a subject is calibrated; its own do not."""
     before = _records([1.0, 1.2, 0.8, 1.1])
     worse = _records([1.0, 1.2, 5.0, 1.1])
-    a = subject_figures(before, 0.9, "plug-in", None, left_out=True)
-    b = subject_figures(worse, 0.9, "plug-in", None, left_out=True)
+    a, b = _left_out(before), _left_out(worse)
     assert a[2].width == pytest.approx(b[2].width, rel=1e-6)
     assert a[0].width < b[0].width
     assert b[2].coverage < 0.5
@@ -167,7 +174,7 @@ def test_a_subjects_own_scores_do_not_move_its_own_figures() -> None:
 
 def test_true_widths_pass_the_gate_and_shuffled_ones_do_not() -> None:
     true, shuffled = (
-        {i.item: i.passed for i in gate(subject_figures(r, 0.9, "plug-in", None, left_out=True), 0.9, "plug-in")}
+        {i.item: i.passed for i in gate(_left_out(r), 0.9, "plug-in")}
         for r in (_records([1.0] * 5), _records([1.0] * 5, true_width=False))
     )
     assert False not in true.values()
@@ -178,7 +185,7 @@ def test_true_widths_pass_the_gate_and_shuffled_ones_do_not() -> None:
 
 
 def test_without_leaving_out_and_without_calibration_intervals_are_those_of_the_method() -> None:
-    (only,) = subject_figures(_records([1.0]), 0.9, "plug-in", None, left_out=False)
+    (only,) = subject_figures(_records([1.0]), 0.9, "plug-in", [UNCHANGED])
     assert only.coverage == pytest.approx(0.9, abs=0.01)
     assert np.isnan(only.constant_score)
 

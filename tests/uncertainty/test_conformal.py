@@ -15,15 +15,16 @@ from mriuq_cli.uncertainty.conformal import (
     calibrate_check,
     calibrate_estimate,
     find_factors,
-    fit_factors,
     read_calibration,
     self_check_descriptor,
     situation_key,
+    state_factors,
     write_calibration,
 )
 from mriuq_cli.uncertainty.estimate import Check, Estimate
 from mriuq_cli.uncertainty.familiarity import Reference
 from mriuq_cli.uncertainty.scores import score_voxels
+from mriuq_cli.uncertainty.stretch import UNCHANGED, fit_stretch, leave_one_out
 
 
 def _factors(lower: float, upper: float, **regions: float) -> Factors:
@@ -149,22 +150,23 @@ def test_the_coverage_stated_is_that_of_left_out_subjects() -> None:
     rng = np.random.default_rng(0)
     value = np.zeros(5000, np.float32)
     subjects = [score_voxels(value, value - 1, value + 1, rng.normal(0, sd, 5000)) for sd in (0.5, 1, 2)]
-    factors = fit_factors(subjects, 0.9, regions={"tumour": [subjects[0], None, None]})
+    left_out = leave_one_out(subjects, 0.9)
+    factors = state_factors(UNCHANGED, subjects, left_out, {"tumour": [subjects[0], None, None]})
     assert factors.worst < 0.75  # the widest errors, judged by the two others
     assert factors.regions["tumour"] > 0.99  # the smallest errors, judged by the two others
 
 
-def test_one_subject_gives_factors_but_claims_no_coverage() -> None:
+def test_where_nobody_is_left_out_no_coverage_is_claimed() -> None:
     value = np.zeros(500, np.float32)
     one = score_voxels(value, value - 1, value + 1, np.random.default_rng(0).normal(size=500))
-    assert np.isnan(fit_factors([one], 0.9).coverage)
+    assert np.isnan(state_factors(UNCHANGED, [one], []).coverage)
 
 
 def test_the_width_stated_is_the_mean_over_subjects_with_the_factors() -> None:
     rng = np.random.default_rng(0)
     value, half = np.zeros(5000, np.float32), np.array([1.0, 3.0], np.float32)
     subjects = [score_voxels(value, value - h, value + h, (h * rng.normal(size=5000)).astype(np.float32)) for h in half]
-    factors = fit_factors(subjects, 0.9)
+    factors = state_factors(fit_stretch(subjects, 0.9), subjects, leave_one_out(subjects, 0.9))
     assert factors.width == pytest.approx(float(half.mean()) * (factors.lower + factors.upper), rel=1e-6)
 
 
