@@ -111,9 +111,12 @@ class CalibrationNote:
                 f"those of {self.situation} are used"
                 + ("" if set(self.situation.split("+")) <= set(self.available) else ", which may be too narrow")
             )
-        for name, share in self.factors.regions.items():
-            if share < self.level - 0.05:
-                said.append(f"{self.target}: in the {name} the {self.level:.0%} interval held {share:.0%} of voxels")
+        shares = [(name, share) for name, share in self.factors.regions.items() if share < self.level - 0.05]
+        found = [f"{share:.0%} of voxels in {name}" for name, share in shares]
+        if self.expected is not None and self.factors.worst < self.level - 0.1:
+            found.insert(0, f"{self.factors.worst:.0%} of voxels in the worst of {self.n} exams")
+        if found:
+            said.append(f"{self.target}: the {self.level:.0%} interval held {', '.join(found)}")
         return tuple(said)
 
     def facts(self) -> dict[str, Any]:

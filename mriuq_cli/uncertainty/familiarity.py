@@ -22,10 +22,10 @@ from mriuq_cli.uncertainty.estimate import Descriptor
 _FEWEST = 8
 _MANY = 20
 _MOST_REASONS = 3
-_ODD = 3.0
-"""A reference subject beyond this many times the median distance is itself unfamiliar.
+_ODD, _FAR = 3.0, 5.0
+"""A reference subject beyond so many times the median distance, and so many SD, is itself unfamiliar.
 
-Of 14 subjects alike (normal descriptors, 13 to 31 of them) the furthest is beyond it in one draw of a hundred.
+Of 14 subjects alike (normal descriptors, 3 to 31 of them) one is beyond both in about one draw of a hundred.
 """
 
 
@@ -156,7 +156,7 @@ def _without_odd_ones(
         scores = np.stack([np.nan_to_num(_scores(row, np.delete(rows, i, 0), known)) for i, row in enumerate(rows)])
         distances = np.array([_distance(row) for row in scores])
         worst = int(distances.argmax())
-        if len(rows) <= _FEWEST or distances[worst] <= _ODD * np.median(distances):
+        if len(rows) <= _FEWEST or distances[worst] <= max(_ODD * np.median(distances), _FAR):
             return rows, scores
         rows = np.delete(rows, worst, axis=0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,18 @@ def test_the_interval_is_stretched_about_the_value_and_background_stays_zero() -
 def test_the_note_warns_of_a_borrowed_situation_and_of_a_region_known_to_be_worse() -> None:
     _, note = calibrate_estimate(_estimate(), "flair", ("t1", "t2", "pd"), _calibration())
     assert any("never calibrated for t1+t2+pd" in w and "t1+t2 are used" in w for w in note.warnings)
-    assert any("tumour" in w and "70%" in w for w in note.warnings)
+    assert any("70% of voxels in tumour" in w and "worst" not in w for w in note.warnings)
+
+
+def test_the_note_warns_once_of_a_target_that_missed_a_subject() -> None:
+    missed = replace(_factors(1.0, 1.0, tumour=0.7, oedema=0.6), worst=0.43)
+    calibration = replace(_calibration(), factors={"flair": {"t1": missed}})
+    _, note = calibrate_estimate(_estimate(), "flair", ("t1",), calibration)
+    assert note.warnings == (
+        "flair: the 90% interval held 43% of voxels in the worst of 3 exams, 70% of voxels in tumour, "
+        "60% of voxels in oedema",
+    )
+    assert replace(note, ours=False).warnings[0].startswith("flair: the 90% interval held 70% of voxels in tumour")
 
 
 def test_a_check_is_calibrated_for_its_own_situation_before_it_is_counted() -> None:

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mriuq_cli.api import Config, UsageError
 from mriuq_qrunet import features
+from mriuq_qrunet.answer import Answer
 from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import MULTIPLE, Exam
 from mriuq_qrunet.inputs import Corner, Scene, context
+from mriuq_qrunet.moments import standardised
 from mriuq_qrunet.network import PyramidNet, Trunk, fold
 from mriuq_qrunet.voxels import VoxelHead
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answer:
-    """Rows for the voxels of ``brain`` in order.
-
-    ``quantiles`` is float32 ``(n, targets, taus)`` in rising order of tau; ``mean`` is ``(n, targets)`` or None.
-    """
-
-    quantiles: Tensor
-    mean: Tensor | None
-    taus: tuple[float, ...]
+Box = tuple[Corner, Corner]
+"""Corner, on even voxels, and shape."""
 
 
 class Inference:
@@ -54,10 +46,11 @@ class Inference:
         self.scene = Scene.of(self.z, self.own, self._brain(torch.from_numpy(exam.given))) if self.free else None
         self.smooth = features.fine(self.z, self.own) if self.free else self.z
 
-    def ask(self, given: Sequence[str], wanted: Sequence[str], corner: Corner, shape: Corner) -> tuple[Answer, Tensor]:
-        """Return what ``given`` says of ``wanted`` inside a box (corner on even voxels), and the mask of its rows.
+    def ask(self, given: Sequence[str], wanted: Sequence[str], box: Box | None = None) -> tuple[Answer, Tensor]:
+        """Return what ``given`` says of ``wanted`` inside a box, and the mask of its rows.
 
-        Rows exist where any given contrast has a voxel.
+        Rows exist where any given contrast has a voxel. Without a box, that of the whole brain; only its answer can be
+        standardised.
         """
         seen = torch.tensor([name in given for name in CONTRASTS], device=self.device)
         columns = torch.tensor([CONTRASTS.index(name) for name in wanted], device=self.device)
@@ -65,13 +58,15 @@ class Inference:
         if self.scene is None:
             return self._published(seen, brain, columns)
         scene, seen = self.scene.within(brain), seen.float()
+        corner, shape = box or ((0, 0, 0), tuple(brain.shape))
         cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
         z = scene.z[(slice(None), *cube)]
         hidden = self._trunk(fold((z * seen[:, None, None, None])[None]), context(scene, seen, corner, shape)[None])
         place = [axis.to(self.device) for axis in scene.place.axes(corner, shape, 1)]
         head = VoxelHead(self.model, columns)  # type: ignore[arg-type]
         found = head(hidden, z, self.smooth[(slice(None), *cube)], seen, place, brain[cube])
-        return Answer(found[..., 1:].sort(-1).values, found[..., 0], tuple(self.config["taus"])), brain[cube]
+        answer = Answer(found[..., 1:].sort(-1).values, found[..., 0], tuple(self.config["taus"]))
+        return (answer if box else standardised(answer)), brain[cube]
 
     def _brain(self, seen: Tensor) -> Tensor:
         """Return the mask that came with the case, else where any contrast that is seen has a voxel."""

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
-from mriuq_qrunet.infer import Answer
+from mriuq_qrunet.answer import Answer
 
 _WIDEST = 1.5
 """The most that scores are scaled by, up or down: beyond it the answer is at fault in more than its scale."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mriuq_cli.api import Case, Check, Context, Estimate, InputError, Prediction
+from mriuq_qrunet.answer import Answer
 from mriuq_qrunet.contrasts import CONTRASTS, DISPLAY
 from mriuq_qrunet.describe import describe
 from mriuq_qrunet.exam import (
@@ -24,9 +25,7 @@ from mriuq_qrunet.exam import (
     restore,
     restore_mask,
 )
-from mriuq_qrunet.infer import Answer, Inference
-from mriuq_qrunet.inputs import Corner
-from mriuq_qrunet.moments import standardised
+from mriuq_qrunet.infer import Box, Inference
 
 _CHECKED = 64
 """Edge in voxels of the central cube in which given contrasts are predicted from each other."""
@@ -50,18 +49,16 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     context.progress(0.0, "prepare")
     exam = prepare(case)
     inference = Inference(model, context.config, exam, context.device, context.tile)
-    whole: Corner = exam.brain.shape  # type: ignore[assignment]
     estimates = {}
     if missing:
         context.progress(0.2, "network")
-        answer, mask = inference.ask(given, missing, (0, 0, 0), whole)
+        answer, mask = inference.ask(given, missing)
         context.progress(0.6, "finish")
-        answer = standardised(answer)
         estimates = dict(zip(missing, _estimates(answer, mask, exam, case, brain_voxels(case, given)), strict=True))
     context.progress(0.7, "checks")
     # A network with one field of view has no small cube to check: each check would cost as much as the prediction.
-    checks = _checks(inference, given, *_centre(exam), exam, case) if inference.free else {}
-    everywhere = _checks(inference, given, (0, 0, 0), whole, exam, case) if outliers else {}
+    checks = _checks(inference, given, exam, case, _centre(exam)) if inference.free else {}
+    everywhere = _checks(inference, given, exam, case) if outliers else {}
     context.progress(0.9, "describe")
     return Prediction(
         estimates=estimates,
@@ -74,19 +71,16 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
 
 
 def _checks(
-    inference: Inference, given: Sequence[str], corner: Corner, shape: Corner, exam: Exam, case: Case
+    inference: Inference, given: Sequence[str], exam: Exam, case: Case, box: Box | None = None
 ) -> dict[str, Check]:
-    """Predict each given contrast from the other given ones, inside a box.
-
-    Only the box of the whole brain has known moments.
-    """
+    """Predict each given contrast from the other given ones, inside a box or in the whole brain."""
+    corner, shape = box or ((0, 0, 0), exam.brain.shape)
+    cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
     checks = {}
     for name in given if len(given) > 1 else ():
         others = tuple(other for other in given if other != name)
-        answer, mask = inference.ask(others, (name,), corner, shape)
-        answer = standardised(answer) if shape == exam.brain.shape else answer
+        answer, mask = inference.ask(others, (name,), box)
         placed = np.zeros(exam.brain.shape, bool)
-        cube = tuple(slice(s, s + n) for s, n in zip(corner, shape, strict=True))
         placed[cube] = mask.cpu().numpy()
         speaks = placed & exam.own[CONTRASTS.index(name)]
         found = _estimates(answer, torch.from_numpy(placed), exam, case, own_voxels(case, name), speaks)
@@ -124,11 +118,11 @@ def _bounds(taus: tuple[float, ...]) -> tuple[int, int, int]:
     return 0, taus.index(0.5), len(taus) - 1
 
 
-def _centre(exam: Exam) -> tuple[Corner, Corner]:
-    """Return a cube about the middle of the brain box, cut on multiples of 8 voxels."""
-    corner, shape = [], []
-    for size in exam.brain.shape:
-        edge = min(_CHECKED, size)
-        corner.append((size - edge) // 2 // MULTIPLE * MULTIPLE)
-        shape.append(edge)
-    return (corner[0], corner[1], corner[2]), (shape[0], shape[1], shape[2])
+def _centre(exam: Exam) -> Box | None:
+    """Return a cube about the middle of the brain box, cut on multiples of 8 voxels; None for a brain within it."""
+    sizes = exam.brain.shape
+    if max(sizes) <= _CHECKED:
+        return None
+    edges = [min(_CHECKED, size) for size in sizes]
+    starts = [(size - edge) // 2 // MULTIPLE * MULTIPLE for size, edge in zip(sizes, edges, strict=True)]
+    return (starts[0], starts[1], starts[2]), (edges[0], edges[1], edges[2])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mriuq_qrunet.infer import Answer
+from mriuq_qrunet.answer import Answer
 from mriuq_qrunet.moments import standardised
 
 TAUS = (0.05, 0.5, 0.95)
