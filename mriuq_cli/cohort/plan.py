@@ -230,13 +230,13 @@ def _checked(case: PlannedCase, shared: Mapping[str, Any]) -> PlannedCase:
 def _sized(case: PlannedCase, weights: WeightsFolder | None, tile: int | None) -> PlannedCase:
     """Predict the memory a case takes and choose tiles where it would not fit whole."""
     from mriuq_cli.data.nifti import read_header
-    from mriuq_cli.inference.memory import fit_tile, predict_demand
+    from mriuq_cli.inference.memory import Task, fit_tile, predict_demand
 
     if case.ref.problem is not None:
         return case
     shape = read_header(next(iter(case.ref.volumes.values())).path).geometry.shape
     figures = weights.config.get("memory", {}) if weights else {"per_voxel_bytes": 64}
     tiles = weights is not None and weights.config.get("fov") != "fixed"
-    counts = len(case.ref.volumes), len(case.targets) + len(case.checks)
-    chosen = fit_tile(shape, *counts, figures, tiles=tiles, tile=tile)
-    return replace(case, tile=chosen, demand=predict_demand(shape, *counts, figures, chosen).total)
+    task = Task(shape, len(case.ref.volumes), len(case.targets), len(case.checks))
+    chosen = fit_tile(task, figures, tiles=tiles, tile=tile)
+    return replace(case, tile=chosen, demand=predict_demand(task, figures, chosen))

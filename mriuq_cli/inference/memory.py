@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import resource
 from collections.abc import Mapping
@@ -15,6 +16,12 @@ RESIDENT = 330 * 2**20
 """Bytes of a process that has imported torch, nibabel and scipy, before it reads anything."""
 
 _FLOAT = 4
+_RESULT = 19
+"""Bytes a voxel for what is held of each image that is predicted: value, bounds, mean or truth, mask, and slack."""
+
+_LOOSE = 20
+"""Bytes a voxel of arrays under way while results are calibrated, measured and written."""
+
 _LEAST_TILE = 16
 _TILES = (192, 160, 128, 96, 64)
 _WORK_PER_VOXEL = 512.0
@@ -22,50 +29,47 @@ _WORK_PER_VOXEL = 512.0
 
 
 @dataclass(frozen=True, slots=True)
-class Demand:
-    """Predicted peak in bytes: the process, the arrays at stake, the network at work."""
+class Task:
+    """What one case asks for: voxels of the grid, images given, images to predict, outlier maps to make."""
 
-    resident: int
-    arrays: int
-    work: int
+    shape: tuple[int, int, int]
+    inputs: int
+    targets: int
+    outliers: int = 0
 
     @property
-    def total(self) -> int:
-        """Return the sum."""
-        return self.resident + self.arrays + self.work
+    def voxels(self) -> int:
+        """Voxels of the grid."""
+        return math.prod(self.shape)
 
 
-def predict_demand(
-    shape: tuple[int, int, int], inputs: int, targets: int, figures: Mapping[str, Any], tile: int | None = None
-) -> Demand:
-    """Predict the peak memory of one case, with the next case already being read.
+def predict_demand(task: Task, figures: Mapping[str, Any], tile: int | None = None) -> int:
+    """Predict the peak memory of one case in bytes, with the next case already being read.
+
+    It is reached while the network works on the last question, with the results of the others held, or after it, with
+    all results held.
 
     Parameters
     ----------
-    shape
-        Voxels of the grid.
-    inputs, targets
-        How many images are read and predicted.
     figures
         What the weights' configuration says under ``memory``: ``per_voxel_bytes`` (activations per voxel of the
         grid, or of the tile), ``base_bytes`` (the process before it reads), ``array_copies`` (copies of each input
-        held at once).
+        held at once), ``self_checks`` (false if given images are not predicted from one another).
     tile
         Edge of the tiles, or None.
     """
-    voxels = shape[0] * shape[1] * shape[2]
-    copies = float(figures.get("array_copies", 3.0))
-    # Read, z-scored and prefetched copies of the inputs; value, bounds, width, mean and a temporary of each target.
-    arrays = voxels * _FLOAT * (copies * inputs + 6 * targets)
-    at_once = voxels if tile is None else min(voxels, tile**3)
-    work = at_once * float(figures.get("per_voxel_bytes", _WORK_PER_VOXEL))
-    return Demand(int(figures.get("base_bytes", RESIDENT)), int(arrays), int(work))
+    checks = task.inputs if task.inputs > 1 and figures.get("self_checks", True) else 0
+    results = task.targets + checks + task.outliers
+    earlier = results - 1 if task.outliers else 0  # self-checks ask for a small box, other questions for the whole
+    at_once = task.voxels if tile is None else min(task.voxels, tile**3)
+    network = at_once * float(figures.get("per_voxel_bytes", _WORK_PER_VOXEL)) + task.voxels * _RESULT * earlier
+    finish = task.voxels * (_RESULT * results + _LOOSE)
+    inputs = task.voxels * _FLOAT * float(figures.get("array_copies", 3.0)) * task.inputs
+    return int(float(figures.get("base_bytes", RESIDENT)) + inputs + max(network, finish))
 
 
 def fit_tile(
-    shape: tuple[int, int, int],
-    inputs: int,
-    targets: int,
+    task: Task,
     figures: Mapping[str, Any],
     *,
     tiles: bool,
@@ -89,11 +93,11 @@ def fit_tile(
         If it does not fit, with the reason and what would.
     """
     room = available_memory() if available is None else available
-    need = predict_demand(shape, inputs, targets, figures, tile).total
+    need = predict_demand(task, figures, tile)
     if need <= room:
         return tile
     smaller = [size for size in _TILES if tile is None or size < tile]
-    fitting = (s for s in smaller if predict_demand(shape, inputs, targets, figures, s).total <= room)
+    fitting = (s for s in smaller if predict_demand(task, figures, s) <= room)
     best = next(fitting, None) if tiles else None
     if tile is None and best is not None:
         return best
@@ -102,7 +106,7 @@ def fit_tile(
     else:
         hint = "Free some memory, or use a machine with more" + ("." if tiles else "; these weights take no tiles.")
     raise MachineError(
-        f"predicting a {'x'.join(map(str, shape))} case needs about {_gib(need)}, {_gib(room)} are free",
+        f"predicting a {'x'.join(map(str, task.shape))} case needs about {_gib(need)}, {_gib(room)} are free",
         where="memory",
         hint=hint,
     )

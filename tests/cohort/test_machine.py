@@ -3,48 +3,56 @@
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from mriuq_cli.errors import MachineError, UsageError
 from mriuq_cli.inference import device, memory
-from mriuq_cli.inference.memory import fit_tile, predict_demand
+from mriuq_cli.inference.memory import Task, fit_tile, predict_demand
 
-SHAPE = (240, 240, 155)
+TASK = Task((240, 240, 155), inputs=4, targets=1)
 FIGURES = {"per_voxel_bytes": 1000, "base_bytes": 0, "array_copies": 1}
 GIB = 2**30
 
 
 def need(tile=None):
-    return predict_demand(SHAPE, 4, 1, FIGURES, tile).total
+    return predict_demand(TASK, FIGURES, tile)
 
 
-def test_demand_is_arrays_and_activations():
-    voxels = 240 * 240 * 155
-    assert need() == voxels * 4 * (4 + 6) + voxels * 1000
-    assert need(64) == voxels * 4 * (4 + 6) + 64**3 * 1000
+def test_demand_is_the_larger_of_activations_and_results():
+    voxels = TASK.voxels
+    assert need() == voxels * 4 * 4 + voxels * 1000
+    assert need(16) == voxels * 4 * 4 + voxels * (19 * 5 + 20)  # one target, four self-checks
+
+
+def test_what_is_predicted_for_outlier_maps_is_held_while_the_network_works():
+    asked = replace(TASK, outliers=4)
+    assert predict_demand(asked, FIGURES) - need() == TASK.voxels * 19 * 8
+    alone = FIGURES | {"self_checks": False}
+    assert predict_demand(asked, alone) - predict_demand(TASK, alone) == TASK.voxels * 19 * 4
 
 
 def test_what_fits_whole_is_done_whole():
-    assert fit_tile(SHAPE, 4, 1, FIGURES, tiles=True, tile=None, available=need()) is None
+    assert fit_tile(TASK, FIGURES, tiles=True, tile=None, available=need()) is None
 
 
 def test_else_the_largest_tile_that_fits_is_chosen():
-    assert fit_tile(SHAPE, 4, 1, FIGURES, tiles=True, tile=None, available=need(128)) == 128
-    assert fit_tile(SHAPE, 4, 1, FIGURES, tiles=True, tile=None, available=need(128) - 1) == 96
+    assert fit_tile(TASK, FIGURES, tiles=True, tile=None, available=need(128)) == 128
+    assert fit_tile(TASK, FIGURES, tiles=True, tile=None, available=need(128) - 1) == 96
 
 
 def test_a_tile_that_was_asked_for_is_kept_or_refused_with_one_that_fits():
-    assert fit_tile(SHAPE, 4, 1, FIGURES, tiles=True, tile=100, available=4 * GIB) == 100
+    assert fit_tile(TASK, FIGURES, tiles=True, tile=100, available=4 * GIB) == 100
     with pytest.raises(MachineError) as caught:
-        fit_tile(SHAPE, 4, 1, FIGURES, tiles=True, tile=160, available=need(96))
+        fit_tile(TASK, FIGURES, tiles=True, tile=160, available=need(96))
     assert "--tile 96" in str(caught.value)
 
 
 @pytest.mark.parametrize("tiles", [True, False])
 def test_what_cannot_fit_is_refused_with_need_and_room(tiles):
     with pytest.raises(MachineError) as caught:
-        fit_tile(SHAPE, 4, 1, FIGURES, tiles=tiles, tile=None, available=2**20)
+        fit_tile(TASK, FIGURES, tiles=tiles, tile=None, available=2**20)
     assert "240x240x155" in str(caught.value)
     assert "GiB" in str(caught.value)
     assert ("no tiles" in str(caught.value)) is not tiles
@@ -52,7 +60,7 @@ def test_what_cannot_fit_is_refused_with_need_and_room(tiles):
 
 def test_weights_that_take_no_tiles_get_none():
     with pytest.raises(MachineError):
-        fit_tile(SHAPE, 4, 1, FIGURES, tiles=False, tile=None, available=need(64))
+        fit_tile(TASK, FIGURES, tiles=False, tile=None, available=need(64))
 
 
 def test_the_least_of_machine_control_group_and_process_limit_counts(tmp_path, monkeypatch):

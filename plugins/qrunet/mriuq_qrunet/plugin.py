@@ -30,7 +30,7 @@ _LEARNING = {
     "given_weight": 0.05,
     "mean_weight": 0.3,
 }
-_MEMORY = {"per_voxel_bytes": 60, "array_copies": 3}
+_MEMORY = {"per_voxel_bytes": 70, "array_copies": 3}
 """Bytes of work for each voxel of the grid of a stripped exam, of which the brain box is two fifths (measured)."""
 _TAUS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PRESETS: dict[str, Config] = {

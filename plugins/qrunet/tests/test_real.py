@@ -61,6 +61,19 @@ def test_the_4d_form_and_the_per_file_form_agree_to_the_bit_and_keep_the_grid(ex
     assert facts["Level"] == 0.9 and (value[~brain] == 0).all() and (value[brain] != 0).any()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("names", "options"), [(GIVEN, ["--outliers"]), (("t1",), [])])
+def test_memory_is_foretold_within_15_percent(exam, tmp_path, names, options):
+    command = [MRIUQ, "predict", "qrunet", *(str(w) for n in names for w in (f"--{n}", exam[n])), "--id", "exam"]
+    command += options
+    foretold, done = (
+        subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for more in (["--dry-run", "--json"], ["--out", "o"])
+    )
+    receipt = json.loads(next((tmp_path / "o").glob("*.receipt.json")).read_text())
+    assert done and json.loads(foretold)["memory_bytes"] == pytest.approx(receipt["PeakMemoryBytes"], rel=0.15)
+
+
 def verdict(case):
     calibration = read_calibration(SHIPPED / "calibration.json")
     descriptors = describe(case, prepare(case))
