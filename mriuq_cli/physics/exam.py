@@ -180,7 +180,7 @@ def _pure(name: str, tissue: Tissue, sequence: Sequence, variation: _Variation, 
     t2 = tissue.t2 * variation.t2[present] * sick
     if sequence.agent:
         t1, t2 = signal.with_contrast_agent(t1, t2, tissue.agent / sick)
-    made = sequence.equation(tissue.pd * variation.pd[present], t1, t2, **sequence.settings)
+    made = np.asarray(sequence.equation(tissue.pd * variation.pd[present], t1, t2, **sequence.settings), np.float32)
     # Blood leaves the slice between excitation and echo: a flow void wherever there is a refocusing pulse.
     return made * np.float32(0.3) if name == "blood" and sequence.equation is not signal.spoiled_gradient_echo else made
 
