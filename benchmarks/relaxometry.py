@@ -31,7 +31,7 @@ RANGES = {
 
 
 def classes(fit: Fit, *, scalp: bool = False) -> np.ndarray:
-    """Return 0, 1, 2 for short, middle and long T1; -1 where the fit ran into a bound and, where there is scalp, in fat."""
+    """Return 0, 1, 2 for short, middle and long T1; -1 at a bound and, where there is scalp, in fat."""
     from skimage.filters import threshold_multiotsu
 
     log, bound = fit.value.log().numpy(), fit.at_bound.numpy()
