@@ -30,7 +30,7 @@ _LEARNING = {
     "given_weight": 0.05,
     "mean_weight": 0.3,
 }
-_MEMORY = {"per_voxel_bytes": 70, "array_copies": 3}
+_MEMORY = {"per_voxel_bytes": 70}
 """Bytes of work for each voxel of the grid of a stripped exam, of which the brain box is two fifths (measured)."""
 _TAUS = (0.05, 0.25, 0.5, 0.75, 0.95)
 _PRESETS: dict[str, Config] = {
@@ -40,11 +40,11 @@ _PRESETS: dict[str, Config] = {
     },
     "tiny": {
         "network": "pyramid", "fov": "free", "widths": [8, 8, 16], "around": 8, "hidden": [16, 16],
-        "taus": list(_TAUS), **_LEARNING, "crop": 32,
+        "taus": list(_TAUS), "memory": {"per_voxel_bytes": 40}, **_LEARNING, "crop": 32,
     },
     "paper": {
         "network": "residual-unet", "fov": "fixed", "channels": [4, 8, 16], "taus": [0.023, 0.5, 0.977],
-        "masked": [0.40, 0.12, 0.30, 0.15],
+        "masked": [0.40, 0.12, 0.30, 0.15], "memory": {"per_voxel_bytes": 52, "self_checks": False},
     },
 }  # fmt: skip
 
