@@ -84,7 +84,7 @@ def _subspace(stack: Tensor, edge: int, threshold: float) -> Tensor:
 
 def _projector(vectors: Tensor, shape: tuple[int, int]) -> Tensor:
     """Return at every voxel what the subspace lets through: ``(coils, coils, x, y)``, eigenvalues from 0 to 1."""
-    count, coils, edge, _ = vectors.shape
+    coils, edge = vectors.shape[1:3]
     gram = torch.zeros(coils, coils, *shape, dtype=torch.complex128, device=vectors.device)
     x, y = ((n - edge + 1) // 2 for n in shape)
     for vector in vectors:
