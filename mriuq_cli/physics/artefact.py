@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -118,8 +118,7 @@ def _some_spikes(rng: np.random.Generator, _: Tensor) -> dict[str, Any]:
 
 
 def _moved(rng: np.random.Generator, image: Tensor) -> dict[str, Any]:
-    drawn = draw_in_place(image, rng)
-    return {"axis": drawn.axis, "times": drawn.times, "degrees": drawn.degrees, "millimetres": drawn.millimetres}
+    return asdict(draw_in_place(image, rng))
 
 
 MENU: Mapping[str, tuple[_Make, _Draw, float]] = {

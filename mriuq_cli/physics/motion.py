@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,7 +31,7 @@ _PAD = 20
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A movement: what it takes to make the same corrupted image again; JSON-ready with :meth:`facts`.
+    """A movement: plain data, what it takes to make the same corrupted image again.
 
     Parameters
     ----------
@@ -50,11 +49,6 @@ class Motion:
     times: tuple[float, ...]
     degrees: tuple[tuple[float, float, float], ...]
     millimetres: tuple[tuple[float, float, float], ...]
-    simulated: bool = field(default=True, init=False)
-
-    def facts(self) -> dict[str, Any]:
-        """Return JSON-ready data."""
-        return asdict(self)
 
 
 def draw_motion(rng: np.random.Generator, *, strength: float = 1.0) -> Motion:
@@ -78,12 +72,12 @@ def draw_in_place(
     image: Tensor, rng: np.random.Generator, *, strength: float = 1.0, spacing: Sequence[float] = (1.0, 1.0, 1.0)
 ) -> Motion:
     """Draw until a movement leaves the image within half a voxel of where it was; weaker ones if none of ten does."""
-    for attempt in itertools.count():
-        motion = draw_motion(rng, strength=strength * 0.7 ** (attempt // 10))
-        apart = displacement(image, move(image, motion, spacing))
-        if np.linalg.norm(apart) < _IN_PLACE:
-            return motion
-    raise AssertionError("unreachable")
+    while True:
+        for _ in range(10):
+            motion = draw_motion(rng, strength=strength)
+            if np.linalg.norm(displacement(image, move(image, motion, spacing))) < _IN_PLACE:
+                return motion
+        strength *= 0.7
 
 
 def poses(motion: Motion) -> list[Matrix]:
