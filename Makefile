@@ -12,7 +12,7 @@ demo: $(READY)
 	$(BIN)/python benchmarks/demo.py demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu"
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not gpu"
 
 test-gpu: $(READY)
 	@if $(BIN)/python -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; \

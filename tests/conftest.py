@@ -22,6 +22,23 @@ ENDINGS = {
 Images = dict[str, NDArray[np.int16]]
 
 
+def pytest_configure() -> None:
+    """Keep each worker, and the programs that it starts, to cores of its own: torch wastes those that it must share."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker is not None and hasattr(os, "sched_setaffinity"):
+        cores, workers = sorted(os.sched_getaffinity(0)), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        os.sched_setaffinity(0, set(cores[int(worker.removeprefix("gw")) :: workers]) or set(cores))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that hold slow tests, so that none of them is left to one worker at the end.
+
+    Needs ``--no-loadscope-reorder``: pytest-xdist else begins with the files that hold most tests.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def synthetic_images(seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> Images:
     """Return four contrasts and ``seg`` (0, 1, 2, 4), int16, of an ellipsoid with tissues and a tumour; zeros outside.
 

@@ -67,7 +67,7 @@ def test_a_whole_acquisition_in_one_pose_is_the_image_itself() -> None:
 
 def test_motion_spoils_the_image_but_leaves_it_in_place() -> None:
     clean = head()
-    for seed in range(4):
+    for seed in range(3):
         moved = move(clean, draw_in_place(clean, np.random.default_rng(seed)))
         assert float((moved - clean).abs().mean()) > 0.05
         assert shift(clean, moved) < 0.5
@@ -150,8 +150,8 @@ def test_each_is_made_again_from_its_parameters_and_confined_by_weights(name: st
 
 def test_draws_are_as_often_clean_as_asked_hold_one_to_three_and_stand_in_order() -> None:
     rng, quick = np.random.default_rng(0), [name for name in MENU if name != "motion"]
-    drawn = [draw(head(), rng, names=quick) for _ in range(400)]
-    assert 0.06 < np.mean([not one for one in drawn]) < 0.14
+    drawn = [draw(head(), rng, names=quick) for _ in range(200)]
+    assert 0.04 < np.mean([not one for one in drawn]) < 0.17
     assert {len(one) for one in drawn} == {0, 1, 2, 3}
     order = list(MENU)
     assert all([order.index(a.name) for a in one] == sorted(order.index(a.name) for a in one) for one in drawn)

@@ -41,9 +41,9 @@ def exam(real_data):
 def test_the_4d_form_and_the_per_file_form_agree_to_the_bit_and_keep_the_grid(exam, tmp_path):
     images = {name: nib.load(path) for name, path in exam.items()}
     joined = np.stack([np.asarray(images[name].dataobj) for name in CONTRASTS], -1)
-    nib.save(nib.Nifti1Image(joined, images["t1"].affine, images["t1"].header), tmp_path / "exam.nii.gz")
+    nib.save(nib.Nifti1Image(joined, images["t1"].affine, images["t1"].header), tmp_path / "exam.nii")
     single = [word for name in GIVEN for word in (f"--{name}", exam[name])]
-    for words in (["exam.nii.gz", "--missing", "flair", "--out", "a"], [*single, "--id", "exam", "--out", "b"]):
+    for words in (["exam.nii", "--missing", "flair", "--out", "a"], [*single, "--id", "exam", "--out", "b"]):
         command = [MRIUQ, "predict", "qrunet", *map(str, words)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -62,10 +62,8 @@ def test_the_4d_form_and_the_per_file_form_agree_to_the_bit_and_keep_the_grid(ex
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("names", "options"), [(GIVEN, ["--outliers"]), (("t1",), [])])
-def test_memory_is_foretold_within_15_percent(exam, tmp_path, names, options):
-    command = [MRIUQ, "predict", "qrunet", *(str(w) for n in names for w in (f"--{n}", exam[n])), "--id", "exam"]
-    command += options
+def test_memory_is_foretold_within_15_percent(exam, tmp_path):
+    command = [MRIUQ, "predict", "qrunet", "--t1", str(exam["t1"]), "--id", "exam"]
     foretold, done = (
         subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
         for more in (["--dry-run", "--json"], ["--out", "o"])
