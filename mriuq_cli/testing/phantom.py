@@ -18,7 +18,7 @@ SHAPE = (40, 36, 32)
 
 
 def phantom_case(names: Sequence[str], seed: int = 0, shape: tuple[int, int, int] = SHAPE) -> Case:
-    """Return a case with one image for each name, on a 4 mm RAS grid.
+    """Return a case with one image for each name, on a 2 mm RAS grid.
 
     The images share anatomy (they are different mixtures of the same smooth fields), so one tells of another; nothing
     is symmetric, so a swapped side is seen. Values are about 100 to 700 inside the ellipsoid and 0 outside.
@@ -40,8 +40,8 @@ def phantom_case(names: Sequence[str], seed: int = 0, shape: tuple[int, int, int
     generator = np.random.default_rng(seed)
     brain = _ellipsoid(shape)
     fields = [_smooth(generator, shape) for _ in range(3)]
-    affine = np.diag([4.0, 4.0, 4.0, 1.0])
-    affine[:3, 3] = -2.0 * (np.array(shape) - 1)
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = -1.0 * (np.array(shape) - 1)
     geometry = geometry_from_affine(shape, affine)
     images = {}
     for number, name in enumerate(names):

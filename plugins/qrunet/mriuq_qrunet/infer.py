@@ -75,16 +75,19 @@ class Inference:
     def _trunk(self, folded: Tensor, around: Tensor) -> Tensor:
         """Return the trunk's last hidden layer at half resolution, ``(width, X/2, Y/2, Z/2)``."""
         trunk: Trunk = self.model.trunk  # type: ignore[assignment]
-        if self.tile is not None:
-            return _in_tiles(trunk, folded, around, self.tile // 2)
-        layout = torch.channels_last_3d
-        return trunk.hidden(folded.contiguous(memory_format=layout), around.contiguous(memory_format=layout))[0]
+        return _hidden(trunk, folded, around) if self.tile is None else _in_tiles(trunk, folded, around, self.tile // 2)
 
     def _published(self, seen: Tensor, brain: Tensor, columns: Tensor) -> tuple[Answer, Tensor]:
         image = (self.z * seen[:, None, None, None])[None].contiguous(memory_format=torch.channels_last_3d)
         found = self.model.some(image, columns)[0][..., brain]  # type: ignore[operator]
         taus = tuple(sorted(self.config["taus"]))
         return Answer(found.permute(2, 1, 0).sort(-1).values, None, taus), brain
+
+
+def _hidden(trunk: Trunk, folded: Tensor, around: Tensor) -> Tensor:
+    """Return the trunk's hidden layer, its convolutions in the layout that CPUs are fast in."""
+    layout = torch.channels_last_3d
+    return trunk.hidden(folded.contiguous(memory_format=layout), around.contiguous(memory_format=layout))[0]
 
 
 def _in_tiles(trunk: Trunk, folded: Tensor, around: Tensor, edge: int) -> Tensor:
@@ -96,7 +99,7 @@ def _in_tiles(trunk: Trunk, folded: Tensor, around: Tensor, edge: int) -> Tensor
         low = [max(0, c - reach) for c in corner]
         high = [min(n, c + edge + reach) for c, n in zip(corner, size, strict=True)]
         window = (slice(None), slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))
-        hidden = trunk.hidden(folded[window], around[window])[0]
+        hidden = _hidden(trunk, folded[window], around[window])
         inner = [slice(c - a, min(c + edge, n) - a) for c, a, n in zip(corner, low, size, strict=True)]
         target = [slice(c, min(c + edge, n)) for c, n in zip(corner, size, strict=True)]
         result[(slice(None), *target)] = hidden[(slice(None), *inner)]
