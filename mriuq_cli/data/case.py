@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriuq_cli.data.geometry import Geometry
+from mriuq_cli.data.kspace import KSpace
 from mriuq_cli.data.volume import Volume
 from mriuq_cli.errors import MriuqError
 
@@ -33,6 +34,8 @@ class Case:
         Brain mask that came with the case, bool ``(x, y, z)``, or None.
     regions
         Named regions for figures (``tumour``), bool ``(x, y, z)``.
+    kspace
+        Measured k-space, where the case has that instead of volumes.
     fingerprints
         Volume name to SHA-256 of its voxels: recognises a subject whatever the file is called.
     warnings
@@ -46,6 +49,7 @@ class Case:
     mask: NDArray[np.bool_] | None = None
     regions: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    kspace: KSpace | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 

@@ -94,9 +94,9 @@ def noise(image: Tensor, *, decibel: float, seed: int) -> Tensor:
     return add_rician(image, level, complex_noise(tuple(image.shape), np.random.default_rng(seed), image))
 
 
-def motion(image: Tensor, **parameters: Any) -> Tensor:
-    """Move the head while k-space is filled: parameters of :class:`~mriuq_cli.physics.motion.Motion`, at 1 mm."""
-    return move(image, Motion(**parameters))
+def motion(image: Tensor, *, spacing: Sequence[float] = (1.0, 1.0, 1.0), **parameters: Any) -> Tensor:
+    """Move the head while k-space is filled: parameters of :class:`~mriuq_cli.physics.motion.Motion`; spacing in mm."""
+    return move(image, Motion(**parameters), spacing)
 
 
 def _monomials(order: int) -> list[tuple[int, int, int]]:
@@ -104,38 +104,39 @@ def _monomials(order: int) -> list[tuple[int, int, int]]:
 
 
 _Make = Callable[..., Tensor]
-_Draw = Callable[[np.random.Generator, Tensor], dict[str, Any]]
+_Draw = Callable[[np.random.Generator, Tensor, Sequence[float]], dict[str, Any]]
 
 
 def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return round(float(rng.uniform(low, high)), 6)
 
 
-def _some_spikes(rng: np.random.Generator, _: Tensor) -> dict[str, Any]:
+def _some_spikes(rng: np.random.Generator, *_: Any) -> dict[str, Any]:
     count = int(rng.integers(1, 4))
     places = [[_uniform(rng, 0, 1) for _ in _DIMS] for _ in range(count)]
     return {"places": places, "strengths": [_uniform(rng, 0.02, 0.5) for _ in range(count)]}
 
 
-def _moved(rng: np.random.Generator, image: Tensor) -> dict[str, Any]:
-    return asdict(draw_in_place(image, rng))
+def _moved(rng: np.random.Generator, image: Tensor, spacing: Sequence[float]) -> dict[str, Any]:
+    return {**asdict(draw_in_place(image, rng, spacing=spacing)), "spacing": [float(mm) for mm in spacing]}
 
 
 MENU: Mapping[str, tuple[_Make, _Draw, float]] = {
-    "bias field": (bias_field, lambda rng, _: {"coefficients": [_uniform(rng, -0.5, 0.5) for _ in _monomials(3)]}, 0.3),
+    "bias field": (bias_field, lambda rng, *_: {"coefficients": [_uniform(rng, -0.5, 0.5) for _ in _monomials(3)]}, 0.3),
     "motion": (motion, _moved, 0.4),
-    "ghosting": (ghosting, lambda rng, _: {"axis": int(rng.integers(3)), "every": int(rng.integers(4, 11)),
+    "ghosting": (ghosting, lambda rng, *_: {"axis": int(rng.integers(3)), "every": int(rng.integers(4, 11)),
                                         "strength": _uniform(rng, 0.5, 1), "restored": _uniform(rng, 0.02, 0.1)}, 0.15),
     "spikes": (spikes, _some_spikes, 0.1),
-    "wrap-around": (wrap_around, lambda rng, _: {"axis": int(rng.integers(3)), "kept": _uniform(rng, 0.75, 0.95)}, 0.1),
-    "low resolution": (low_resolution, lambda rng, _: {"fractions": [_uniform(rng, 0.4, 0.9) for _ in _DIMS]}, 0.2),
-    "noise": (noise, lambda rng, _: {"decibel": _uniform(rng, -5, 30), "seed": int(rng.integers(2**32))}, 0.5),
+    "wrap-around": (wrap_around, lambda rng, *_: {"axis": int(rng.integers(3)), "kept": _uniform(rng, 0.75, 0.95)}, 0.1),
+    "low resolution": (low_resolution, lambda rng, *_: {"fractions": [_uniform(rng, 0.4, 0.9) for _ in _DIMS]}, 0.2),
+    "noise": (noise, lambda rng, *_: {"decibel": _uniform(rng, -5, 30), "seed": int(rng.integers(2**32))}, 0.5),
 }  # fmt: skip
 """Name to function, to what draws its parameters, and to its weight; in the order in which they act on an image."""
 
 
 def draw(
-    image: Tensor, rng: np.random.Generator, *, untouched: float = 0.1, names: Sequence[str] | None = None
+    image: Tensor, rng: np.random.Generator, *, untouched: float = 0.1, names: Sequence[str] | None = None,
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> list[Artefact]:
     """Choose what goes wrong with an image: nothing at all, or one to three different artefacts by weight.
 
@@ -147,6 +148,8 @@ def draw(
         Chance of nothing.
     names
         Those to choose from; all by default.
+    spacing
+        Of the voxels in mm.
 
     Raises
     ------
@@ -160,7 +163,7 @@ def draw(
     weights = np.array([MENU[name][2] for name in known])
     count = min(int(rng.integers(1, 4)), len(known))
     chosen = {str(name) for name in rng.choice(known, count, replace=False, p=weights / weights.sum())}
-    return [Artefact(name, MENU[name][1](rng, image)) for name in MENU if name in chosen]
+    return [Artefact(name, MENU[name][1](rng, image, spacing)) for name in MENU if name in chosen]
 
 
 def corrupt(image: Tensor, artefacts: Sequence[Artefact], where: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""A seeded glioma: necrotic core, enhancing rim, oedema that follows white matter."""
+"""A seeded glioma: a necrotic core with an enhancing rim, or tumour that does not enhance; oedema along white matter."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriuq_cli.physics.anatomy import Anatomy, Array, smooth_field
+from mriuq_cli.physics.anatomy import Anatomy
+from mriuq_cli.physics.field import Array, smooth_field
 
 NECROSIS, OEDEMA, ENHANCING = 1, 2, 4
-"""Label values, as in the BraTS challenges up to 2020."""
+"""Label values, as in the BraTS challenges up to 2020; tumour that does not enhance has that of necrosis."""
+
+_NOT_ENHANCING = 0.25
+"""Share of tumours without a rim and a dead core."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +24,7 @@ class Tumour:
 
     necrosis: Array
     enhancing: Array
+    infiltrated: Array
     oedema: Array
     labels: NDArray[np.uint8]
     parameters: dict[str, Any]
@@ -47,18 +52,23 @@ def grow_tumour(anatomy: Anatomy, rng: np.random.Generator) -> Tumour:
     open_to_fluid = 1 - np.clip(anatomy.csf + anatomy.blood, 0, 1)
     oedema = (1 - whole) * _within(distance, border, 2.0) * open_to_fluid * brain
     gliosis = float(rng.uniform(0.0, 0.6))
-    oedema = np.maximum(oedema, gliosis * (1 - whole) * _caps(anatomy) * open_to_fluid)
+    oedema = np.maximum(oedema, gliosis * (1 - whole) * beside_ventricles(anatomy) * open_to_fluid)
 
-    parts = np.stack([1 - whole - oedema, necrosis, oedema, whole - necrosis])
+    enhancing, infiltrated = whole - necrosis, np.zeros_like(whole)
+    if rng.random() < _NOT_ENHANCING:
+        necrosis, enhancing, infiltrated = infiltrated, infiltrated, whole
+    parts = np.stack([1 - whole - oedema, necrosis + infiltrated, oedema, enhancing])
     labels = np.array([0, NECROSIS, OEDEMA, ENHANCING], dtype=np.uint8)[np.argmax(parts, axis=0)]
     facts = {
+        "enhances": bool(enhancing.any()),
         "centre_box_voxel": [int(c) for c in centre],
         "core_radius_mm": round(core, 3),
         "necrotic_share_of_radius": round(dead, 3),
         "oedema_reach_mm": round(reach, 3),
         "gliosis_beside_ventricles": round(gliosis, 3),
     }
-    return Tumour(necrosis, (whole - necrosis).astype(np.float32), oedema.astype(np.float32), labels * brain, facts)
+    fractions = (part.astype(np.float32) for part in (necrosis, enhancing, infiltrated, oedema))
+    return Tumour(*fractions, labels * brain, facts)
 
 
 def _place(white: Array, brain: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int, int]:
@@ -72,7 +82,7 @@ def _place(white: Array, brain: NDArray[np.bool_], rng: np.random.Generator) -> 
     return int(x), int(y), int(z)
 
 
-def _caps(anatomy: Anatomy) -> Array:
+def beside_ventricles(anatomy: Anatomy) -> Array:
     """White matter beside the ventricles, which is bright on FLAIR in most adults: 1 at the border, fading in 5 mm."""
     from scipy import ndimage
 

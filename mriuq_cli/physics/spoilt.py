@@ -1,0 +1,57 @@
+"""Preset ``artefact``: a corrupted copy of a scan, real or simulated, and what was done to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mriuq_cli.data.case import Case
+from mriuq_cli.data.nifti import read_volume
+from mriuq_cli.data.sidecar import sha256_file
+from mriuq_cli.data.volume import Volume
+from mriuq_cli.physics.artefact import corrupt, draw
+from mriuq_cli.physics.labels import LabelMap
+from mriuq_cli.physics.t1w import simulate_t1w
+
+VERSION = 1
+"""Raised whenever the same seed gives other voxels."""
+
+
+def simulate_artefact(seed: int, scan: Path | None = None, source: LabelMap | None = None, field: float = 3.0) -> Case:
+    """Corrupt a scan; a simulated T1-weighted head where none is given.
+
+    Every copy is corrupted, by one to three artefacts of :data:`mriuq_cli.physics.artefact.MENU`, on the scan's own
+    grid and scale.
+
+    Returns
+    -------
+    Case
+        Volume ``corrupted``; truth ``clean``; parameters with the artefacts, from which the copy can be made again.
+    """
+    rng = np.random.default_rng([VERSION, seed, 7])
+    if scan is None:
+        head = simulate_t1w(seed, source, field)
+        clean, origin = head.volumes["t1"], {"preset": "t1w", "seed": seed, **head.parameters["anatomy"]}
+    else:
+        clean, origin = read_volume(scan), {"name": scan.name, "sha256": sha256_file(scan)}
+    # A scan may hold values below 0 (a resampling that rang); artefacts are those of magnitudes.
+    image = torch.from_numpy(np.maximum(clean.data, 0).astype(np.float32, order="C"))
+    found = draw(image, rng, untouched=0, spacing=clean.geometry.spacing)
+    spoilt = corrupt(image, found).numpy()
+    return Case(
+        id=f"artefact-{seed}",
+        geometry=clean.geometry,
+        volumes={"corrupted": Volume(spoilt, clean.geometry, clean.unit)},
+        truth={"clean": clean},
+        parameters={
+            "simulated": True,
+            "preset": "artefact",
+            "version": VERSION,
+            "seed": seed,
+            "scan": origin,
+            "artefacts": [asdict(one) for one in found],
+        },
+    )
