@@ -101,6 +101,8 @@ def _h5py() -> Any:
         import h5py
     except ImportError as error:
         raise MachineError(
-            "what reads and writes k-space is not installed", where="h5py", hint="Install it: pip install 'mriuq[simulate]'"
+            "what reads and writes k-space is not installed",
+            where="h5py",
+            hint="Install it: pip install 'mriuq[simulate]'",
         ) from error
     return h5py

@@ -245,4 +245,6 @@ def _more_fluid(shares: Mapping[str, Array], brain: Bools, age: float) -> Array:
 
     fluid = shares.get("csf", np.zeros(brain.shape, np.float32))
     near = ndimage.gaussian_filter(fluid, 1.0)
-    return np.where(brain, np.clip(fluid * (1 + 0.6 * min(age, 0)) + max(age, 0) * 0.8 * near * (1 - fluid), 0, 1), fluid)
+    return np.where(
+        brain, np.clip(fluid * (1 + 0.6 * min(age, 0)) + max(age, 0) * 0.8 * near * (1 - fluid), 0, 1), fluid
+    )

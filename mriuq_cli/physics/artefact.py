@@ -122,12 +122,14 @@ def _moved(rng: np.random.Generator, image: Tensor, spacing: Sequence[float]) ->
 
 
 MENU: Mapping[str, tuple[_Make, _Draw, float]] = {
-    "bias field": (bias_field, lambda rng, *_: {"coefficients": [_uniform(rng, -0.5, 0.5) for _ in _monomials(3)]}, 0.3),
+    "bias field": (bias_field,
+                   lambda rng, *_: {"coefficients": [_uniform(rng, -0.5, 0.5) for _ in _monomials(3)]}, 0.3),
     "motion": (motion, _moved, 0.4),
     "ghosting": (ghosting, lambda rng, *_: {"axis": int(rng.integers(3)), "every": int(rng.integers(4, 11)),
                                         "strength": _uniform(rng, 0.5, 1), "restored": _uniform(rng, 0.02, 0.1)}, 0.15),
     "spikes": (spikes, _some_spikes, 0.1),
-    "wrap-around": (wrap_around, lambda rng, *_: {"axis": int(rng.integers(3)), "kept": _uniform(rng, 0.75, 0.95)}, 0.1),
+    "wrap-around": (wrap_around,
+                    lambda rng, *_: {"axis": int(rng.integers(3)), "kept": _uniform(rng, 0.75, 0.95)}, 0.1),
     "low resolution": (low_resolution, lambda rng, *_: {"fractions": [_uniform(rng, 0.4, 0.9) for _ in _DIMS]}, 0.2),
     "noise": (noise, lambda rng, *_: {"decibel": _uniform(rng, -5, 30), "seed": int(rng.integers(2**32))}, 0.5),
 }  # fmt: skip
@@ -135,7 +137,11 @@ MENU: Mapping[str, tuple[_Make, _Draw, float]] = {
 
 
 def draw(
-    image: Tensor, rng: np.random.Generator, *, untouched: float = 0.1, names: Sequence[str] | None = None,
+    image: Tensor,
+    rng: np.random.Generator,
+    *,
+    untouched: float = 0.1,
+    names: Sequence[str] | None = None,
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
 ) -> list[Artefact]:
     """Choose what goes wrong with an image: nothing at all, or one to three different artefacts by weight.

@@ -124,9 +124,6 @@ def _measured_adc(head: Head, rng: np.random.Generator) -> Array:
     s0 = signal.spin_echo(maps["pd"], maps["t1"], maps["t2"], tr=6.0, te=0.08)
     level = 0.02 * float(s0.mean())
     first, second = (
-        np.maximum(signal.rician(part, level, rng), level)
-        for part in (s0, np.asarray(signal.diffusion(s0, adc, b=_B)))
+        np.maximum(signal.rician(part, level, rng), level) for part in (s0, np.asarray(signal.diffusion(s0, adc, b=_B)))
     )
     return head.image(np.maximum(np.log(first / second) / _B, 0).astype(np.float32))
-
-

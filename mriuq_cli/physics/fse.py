@@ -12,7 +12,7 @@ from mriuq_cli.data.volume import Volume
 from mriuq_cli.physics import signal
 from mriuq_cli.physics.anatomy import build_anatomy
 from mriuq_cli.physics.grid import HEAD
-from mriuq_cli.physics.head import make_head
+from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.outside import with_outside
@@ -58,7 +58,9 @@ def simulate_fse(seed: int, source: LabelMap | None = None, field: float = 3.0) 
         sequence = Sequence(signal.fast_spin_echo, settings, (0.5, 0.5, 0.5), 0.0, noise=0.03)
         pure, means = pure_signal(sequence, head)
         # One receiver gain for all: what the sequences make of a tissue stays comparable.
-        sequence = Sequence(signal.fast_spin_echo, settings, (0.5, 0.5, 0.5), 1000 * _brain_mean(pure, head), noise=0.03)
+        sequence = Sequence(
+            signal.fast_spin_echo, settings, (0.5, 0.5, 0.5), 1000 * _brain_mean(pure, head), noise=0.03
+        )
         volumes[name] = Volume(HEAD.whole(scan(pure, head, sequence, rng)), geometry)
         facts[name] = {**sequence.facts(), "tissue_signal": means}
     maps = head.maps()
@@ -84,5 +86,5 @@ def simulate_fse(seed: int, source: LabelMap | None = None, field: float = 3.0) 
     )  # fmt: skip
 
 
-def _brain_mean(pure: np.ndarray, head: object) -> float:
-    return float(pure[head.brain[head.shown]].mean())  # type: ignore[attr-defined]
+def _brain_mean(pure: np.ndarray, head: Head) -> float:
+    return float(pure[head.brain[head.shown]].mean())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mriuq_cli.physics.anatomy import Anatomy
 from mriuq_cli.physics.field import Array, smooth_field
@@ -30,7 +31,8 @@ def _with_muscle(anatomy: Anatomy, rng: np.random.Generator) -> dict[str, Array]
 def _below(anatomy: Anatomy) -> Array:
     """Return how far down a place is: 0 at the middle of the brain, 1 from 60 mm below it on."""
     z = np.arange(anatomy.brain.shape[2], dtype=np.float32) + anatomy.grid.box[2].start
-    return np.clip((anatomy.grid.middle[2] - z) / 60, 0, 1)[None, None, :]
+    down = np.clip((anatomy.grid.middle[2] - z) / 60, 0, 1).astype(np.float32)
+    return np.asarray(down[None, None, :])
 
 
 def _invented(anatomy: Anatomy, rng: np.random.Generator) -> dict[str, Array]:
@@ -75,6 +77,6 @@ def _invented(anatomy: Anatomy, rng: np.random.Generator) -> dict[str, Array]:
     return {name: part.astype(np.float32) for name, part in found.items()}
 
 
-def _eyes(x: Array, y: Array, z: Array) -> Array:
+def _eyes(x: Array, y: Array, z: Array) -> NDArray[np.bool_]:
     """Return two balls of 12 mm radius."""
-    return np.minimum((x - 33) ** 2, (x + 33) ** 2) + (y - 72) ** 2 + (z + 32) ** 2 < 12**2
+    return np.asarray(np.minimum((x - 33) ** 2, (x + 33) ** 2) + (y - 72) ** 2 + (z + 32) ** 2 < 12**2)

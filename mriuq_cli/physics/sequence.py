@@ -92,4 +92,5 @@ def scan(pure: Array, head: Head, sequence: Sequence, rng: np.random.Generator) 
     clean = np.zeros(shown.shape, dtype=np.float32)
     clean[shown] = pure * shading
     noisy = signal.rician(ndimage.gaussian_filter(clean, sequence.blur), sequence.noise * float(pure.mean()), rng)
-    return np.clip(np.rint(noisy * (sequence.mean / noisy[head.brain].mean())), 0, 32767).astype(np.float32)
+    stored = np.clip(np.rint(noisy * (sequence.mean / noisy[head.brain].mean())), 0, 32767)
+    return np.asarray(stored, dtype=np.float32)

@@ -39,7 +39,7 @@ def simulate_artefact(seed: int, scan: Path | None = None, source: LabelMap | No
         clean, origin = read_volume(scan), {"name": scan.name, "sha256": sha256_file(scan)}
     # A scan may hold values below 0 (a resampling that rang); artefacts are those of magnitudes.
     image = torch.from_numpy(np.maximum(clean.data, 0).astype(np.float32, order="C"))
-    found = draw(image, rng, untouched=0, spacing=clean.geometry.spacing)
+    found = draw(image, rng, untouched=0, spacing=[float(mm) for mm in clean.geometry.spacing])
     spoilt = corrupt(image, found).numpy()
     return Case(
         id=f"artefact-{seed}",

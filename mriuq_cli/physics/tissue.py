@@ -39,8 +39,8 @@ OUTSIDE = ("fat", "muscle", "bone", "marrow", "eye", "mucosa")
 
 # Grey and white matter: T1 and T2 of white matter at 3 T Wansapura et al., J Magn Reson Imaging 9:531 (1999); T1 at
 # 1.5 T Rooney et al., Magn Reson Med 57:308 (2007); other T2 Stanisz et al., 54:507 (2005); T2* Peters et al., Magn
-# Reson Imaging 25:748 (2007). Water content: Tofts, Quantitative MRI of the Brain (2003), chapter 4. Diffusion: Helenius
-# et al., AJNR 23:194 (2002). Agent: plasma level times blood volume (4 % and 2 %).
+# Reson Imaging 25:748 (2007). Water content: Tofts, Quantitative MRI of the Brain (2003), chapter 4. Diffusion:
+# Helenius et al., AJNR 23:194 (2002). Agent: plasma level times blood volume (4 % and 2 %).
 # Fluid: T1 Rooney (2007); T2 Piechnik et al., Magn Reson Med 61:579 (2009), at both fields; free water at 37 degrees:
 # Mills, J Phys Chem 77:685 (1973).
 # Blood: T1 Zhang et al., Magn Reson Med 70:1082 (2013), Lu et al., 52:679 (2004); T2, T2* of a venous mixture, Zhao et

@@ -1,4 +1,4 @@
-"""A seeded glioma: a necrotic core with an enhancing rim, or tumour that does not enhance; oedema along white matter."""
+"""A seeded glioma: necrotic core and enhancing rim, or one that does not enhance; oedema that follows white matter."""
 
 from __future__ import annotations
 
@@ -67,8 +67,14 @@ def grow_tumour(anatomy: Anatomy, rng: np.random.Generator) -> Tumour:
         "oedema_reach_mm": round(reach, 3),
         "gliosis_beside_ventricles": round(gliosis, 3),
     }
-    fractions = (part.astype(np.float32) for part in (necrosis, enhancing, infiltrated, oedema))
-    return Tumour(*fractions, labels * brain, facts)
+    return Tumour(
+        necrosis.astype(np.float32),
+        enhancing.astype(np.float32),
+        infiltrated.astype(np.float32),
+        oedema.astype(np.float32),
+        labels * brain,
+        facts,
+    )
 
 
 def _place(white: Array, brain: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int, int]:

@@ -40,7 +40,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_exam_has_four_contrasts_labels_mask_and_truth(place: Path) -> None:
     names = sorted(path.name for path in (place / "made" / "exam-4").iterdir())
-    endings = ("_flair.nii.gz", "_mask.nii.gz", "_seg.nii.gz", "_t1.nii.gz", "_t1ce.nii.gz", "_t2.nii.gz")
+    endings = (
+        "_adc.nii.gz",
+        "_flair.nii.gz",
+        "_mask.nii.gz",
+        "_seg.nii.gz",
+        "_t1.nii.gz",
+        "_t1ce.nii.gz",
+        "_t2.nii.gz",
+        "_wmh.nii.gz",
+    )
     assert names == ["exam-4.json", *(f"exam-4{ending}" for ending in endings)]
 
 
@@ -99,6 +108,11 @@ def test_the_4d_form_holds_the_same_voxels_in_the_order_of_the_contrasts(place: 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (("exam", "new", "--scan", "file"), 2, "--scan means nothing to preset exam"),
+        (("exam", "new", "--field", 7), 2, "7 T"),
+        (("exam", "new", "--anatomy", "absent"), 3, "absent"),
+        (("exam", "new", "--labels", "freesurfer"), 2, "--anatomy"),
+        (("artefact", "new", "--scan", "absent.nii.gz"), 3, "absent.nii.gz"),
         (("exma", "new"), 2, "did you mean 'exam'"),
         (("exam", "absent/new"), 6, "absent/new"),
         (("exam", "file"), 6, "is a file"),

@@ -135,7 +135,7 @@ def test_a_spike_is_a_stripe_of_the_stated_strength() -> None:
 
 @pytest.mark.parametrize("name", MENU)
 def test_each_is_made_again_from_its_parameters_and_confined_by_weights(name: str) -> None:
-    one = Artefact(name, MENU[name][1](np.random.default_rng(1), head()))
+    one = Artefact(name, MENU[name][1](np.random.default_rng(1), head(), (1.0, 1.0, 1.0)))
     again = Artefact(name, json.loads(json.dumps(one.parameters)))
     clean, where = head(), torch.zeros(SHAPE)
     where[:, :20] = 1

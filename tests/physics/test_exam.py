@@ -6,9 +6,12 @@ import pytest
 pytest.importorskip("nilearn", reason="needs the extra `simulate`: pip install 'mriuq[simulate]'")
 
 from mriuq_cli.data.case import Case
-from mriuq_cli.physics.anatomy import BOX, GRID_SHAPE, smooth_field
+from mriuq_cli.physics.anatomy import build_anatomy
 from mriuq_cli.physics.exam import simulate_exam
+from mriuq_cli.physics.field import smooth_field
+from mriuq_cli.physics.grid import EXAM
 from mriuq_cli.physics.presets import mriuq_simulate
+from mriuq_cli.physics.tumour import grow_tumour
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,7 @@ def scores(exam: Case, contrast: str) -> np.ndarray:
 
 
 def test_it_has_the_grid_of_public_tumour_exams(exam: Case) -> None:
-    assert exam.geometry.shape == GRID_SHAPE
+    assert exam.geometry.shape == EXAM.shape
     assert exam.geometry.axcodes == ("L", "P", "S")
     np.testing.assert_allclose(exam.geometry.spacing, 1)
 
@@ -37,7 +40,7 @@ def test_images_are_whole_numbers_above_zero_in_the_brain_and_zero_outside(exam:
 
 def test_a_brain_has_the_size_of_a_brain_and_only_its_stem_leaves_the_field_of_view(exam: Case) -> None:
     assert 900_000 < exam.mask.sum() < 1_900_000
-    x, y, z = BOX
+    x, y, z = EXAM.box
     for face in (exam.mask[x.start], exam.mask[x.stop - 1], exam.mask[:, y.start], exam.mask[:, y.stop - 1]):
         assert not face.any()
     assert not exam.mask[:, :, z.stop - 1].any()
@@ -84,6 +87,23 @@ def test_the_hook_answers_and_another_seed_gives_another_exam(exam: Case) -> Non
     for name, volume in exam.volumes.items():
         assert (volume.data != other.volumes[name].data).mean() > 0.1
     assert other.parameters["tumour"] != exam.parameters["tumour"]
+
+
+def test_adc_is_that_of_its_tissues_in_square_millimetres_a_second(exam: Case) -> None:
+    adc, unit = exam.truth["adc"].data, exam.truth["adc"].unit
+    assert unit == "mm^2/s"
+    healthy = exam.mask & ~exam.regions["tumour"]
+    assert 0.6e-3 < np.median(adc[healthy]) < 1.1e-3
+    assert np.median(adc[exam.regions["necrosis"]]) > 1.3 * np.median(adc[healthy])
+    assert not adc[~exam.mask].any()
+
+
+def test_some_tumours_do_not_enhance() -> None:
+    anatomy = build_anatomy(EXAM, np.random.default_rng(0))
+    tumours = [grow_tumour(anatomy, np.random.default_rng(seed)) for seed in range(8)]
+    for tumour in tumours:
+        assert tumour.parameters["enhances"] == bool(tumour.enhancing.any()) != bool(tumour.infiltrated.any())
+    assert 1 <= sum(not tumour.parameters["enhances"] for tumour in tumours) <= 5
 
 
 def test_the_hook_leaves_presets_of_others_alone() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mriuq_cli.physics import signal
-from mriuq_cli.physics.tissue import TISSUES
+from mriuq_cli.physics.tissue import tissues
 
 times = st.floats(0.05, 5.0)
 
@@ -47,9 +47,9 @@ def test_rician_noise_leaves_a_strong_signal_in_place() -> None:
     assert noisy.std() == pytest.approx(1.0, rel=0.02)
 
 
-@pytest.mark.parametrize("name", sorted(TISSUES))
+@pytest.mark.parametrize("name", sorted(tissues()))
 def test_tissues_are_physical(name: str) -> None:
-    tissue = TISSUES[name]
+    tissue = tissues()[name]
     assert 0 < tissue.pd <= 1
     assert 0 < tissue.t2 < tissue.t1 < 5
     assert tissue.agent >= 0
