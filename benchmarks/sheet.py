@@ -134,8 +134,8 @@ def main() -> None:
             low = np.percentile(image, 1) if "k-space" in name else 0
             ax.imshow(image, cmap="gray", vmin=low, vmax=top)
             ax.set_title(name, color="white", fontsize=8)
-    figure.suptitle("Simulated by mriuq: no scans of people", color="white")
-    figure.tight_layout()
+    figure.suptitle("Simulated by mriuq: no scans of people", color="white", y=0.998)
+    figure.tight_layout(rect=(0, 0, 1, 0.985))
     figure.savefig(chosen.out, dpi=60)
     print(f"picture    {chosen.out}")
 
