@@ -6,10 +6,13 @@ READY := $(VENV)/.ready
 DOCS := $(VENV)/.docs
 SOURCES := pyproject.toml $(wildcard plugins/*/pyproject.toml) constraints.txt
 
-.PHONY: demo test test-gpu lint bench docs
+.PHONY: demo sheet test test-gpu lint bench docs
 
 demo: $(READY)
 	$(BIN)/python benchmarks/demo.py demo
+
+sheet: $(READY)
+	$(BIN)/python benchmarks/sheet.py simulated.png
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not gpu"
@@ -26,7 +29,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@for script in $(sort $(filter-out benchmarks/demo.py, $(wildcard benchmarks/*.py))); do \
+	@for script in $(sort $(filter-out benchmarks/demo.py benchmarks/sheet.py, $(wildcard benchmarks/*.py))); do \
 	echo "== $$script" && $(BIN)/python $$script || exit 1; done
 
 docs: $(DOCS)
