@@ -2,12 +2,12 @@
 
     python benchmarks/realism.py COHORT [--anatomy LABEL-MAPS] [--n 4]
 
-COHORT is a folder of BraTS exams. Every exam, real or simulated, is parted by the same rule: outside the tumour and 8 mm
-around it, k-means of three classes on the standard scores of T1, T2 and FLAIR, voxels at the border of classes left out;
-fluid is the class that is darkest on FLAIR minus T2, white matter the brighter on T1 of the other two. Printed are the
-ratios of class medians, grey to white matter and fluid to white matter, for each contrast: mean over exams, and the
-difference of simulated to real. Tissue values and protocols are those of the simulator as it stands; nothing is fitted
-here. Needs the extras ``simulate`` and ``train``; without COHORT it says so and does nothing.
+COHORT is a folder of BraTS exams. Every exam, real or simulated, is parted by the same rule: outside the tumour and
+8 mm around it, k-means of three classes on the standard scores of T1, T2 and FLAIR, voxels at the border of classes
+left out; fluid is the class that is darkest on FLAIR minus T2, white matter the brighter on T1 of the other two.
+Printed are the ratios of class medians, grey to white matter and fluid to white matter, for each contrast: mean over
+exams, and the difference of simulated to real. Tissue values and protocols are those of the simulator as it stands;
+nothing is fitted here. Needs the extras ``simulate`` and ``train``; without COHORT it says so and does nothing.
 """
 
 from __future__ import annotations
