@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from mriuq_cli.data.case import Case
@@ -66,15 +64,12 @@ def simulate_exam(seed: int, source: LabelMap | None = None, field: float = 3.0)
         mask=EXAM.whole(anatomy.brain),
         regions={"tumour": labels > 0, **regions, "hyperintensity": spotted},
         parameters={
-            "simulated": True,
+            **head.facts(),
             "preset": "exam",
             "version": VERSION,
             "seed": seed,
-            "field": field,
-            "anatomy": {"source": head.source, **head.parameters},
             "tumour": {**tumour.parameters, "voxels": {name: int(region.sum()) for name, region in regions.items()}},
             "hyperintensities": spots.parameters,
-            "tissues": {name: asdict(tissues(field)[name]) for name in head.fractions},
             "sequences": facts,
         },
     )

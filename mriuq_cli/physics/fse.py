@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from mriuq_cli.data.case import Case
@@ -17,7 +15,6 @@ from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.outside import with_outside
 from mriuq_cli.physics.sequence import Sequence, pure_signal, scan
-from mriuq_cli.physics.tissue import tissues
 
 VERSION = 1
 """Raised whenever the same seed gives other voxels."""
@@ -72,15 +69,11 @@ def simulate_fse(seed: int, source: LabelMap | None = None, field: float = 3.0) 
         truth={name: Volume(HEAD.whole(head.image(maps[name])), geometry, unit) for name, unit in units.items()},
         mask=HEAD.whole(anatomy.brain),
         parameters={
-            "simulated": True,
+            **head.facts(),
             "preset": "fse",
             "version": VERSION,
             "seed": seed,
-            "field": field,
-            "anatomy": {"source": head.source, "invented_outside": source is None or not source.whole_head,
-                        **head.parameters},
             "hyperintensities": spots.parameters,
-            "tissues": {name: asdict(tissues(field)[name]) for name in head.fractions},
             "sequences": facts,
         },
     )  # fmt: skip

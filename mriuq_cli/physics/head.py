@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -91,6 +91,15 @@ class Head:
             total["adc"] += amount * self.table[name].adc
         amount = np.maximum(total["pd"], 1e-6)
         return {"pd": total["pd"], "t1": amount / total["t1"], "t2": amount / total["t2"], "adc": total["adc"] / amount}
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a truth file says of the head."""
+        return {
+            "simulated": True,
+            "field": self.field,
+            "anatomy": {"source": self.source, **self.parameters},
+            "tissues": {name: asdict(self.table[name]) for name in self.fractions},
+        }
 
     def image(self, values: Array) -> Array:
         """Place values of the voxels in the box, 0 elsewhere."""

@@ -16,7 +16,8 @@ _SOFT = 0.7
 def with_outside(anatomy: Anatomy, rng: np.random.Generator) -> Anatomy:
     """Return a whole head: muscle among the fat of a labelled one, invented tissues around a bare brain."""
     found = _with_muscle(anatomy, rng) if anatomy.outside else _invented(anatomy, rng)
-    return replace(anatomy, outside=found)
+    facts = {**anatomy.parameters, "invented_outside": not anatomy.outside}
+    return replace(anatomy, outside=found, parameters=facts)
 
 
 def _with_muscle(anatomy: Anatomy, rng: np.random.Generator) -> dict[str, Array]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,6 @@ from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.noise import complex_noise, noise_level
 from mriuq_cli.physics.outside import with_outside
 from mriuq_cli.physics.sampling import phase_masks
-from mriuq_cli.physics.tissue import tissues
 
 VERSION = 1
 """Raised whenever the same seed gives other voxels."""
@@ -91,14 +89,10 @@ def simulate_qmri(
         volumes={},
         kspace=kspace,
         parameters={
-            "simulated": True,
+            **head.facts(),
             "preset": name,
             "version": VERSION,
             "seed": seed,
-            "field": field,
-            "anatomy": {"source": head.source, "invented_outside": source is None or not source.whole_head,
-                        **head.parameters},
-            "tissues": {tissue: asdict(tissues(field)[tissue]) for tissue in head.fractions},
             "signal": {"equation": "t2_decay"} if kind == "te" else {"equation": "look_locker", **READ_OUT},
             "snr_decibel": decibel,
             "coils": coils,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 
 from mriuq_cli.data.case import Case
@@ -17,7 +15,6 @@ from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.outside import with_outside
 from mriuq_cli.physics.sequence import Sequence, pure_signal, scan
-from mriuq_cli.physics.tissue import tissues
 
 VERSION = 1
 """Raised whenever the same seed gives other voxels."""
@@ -46,15 +43,11 @@ def simulate_t1w(seed: int, source: LabelMap | None = None, field: float = 3.0) 
         mask=HEAD.whole(anatomy.brain),
         regions=_tissue_labels(head),
         parameters={
-            "simulated": True,
+            **head.facts(),
             "preset": "t1w",
             "version": VERSION,
             "seed": seed,
-            "field": field,
-            "anatomy": {"source": head.source, "invented_outside": source is None or not source.whole_head,
-                        **head.parameters},
             "hyperintensities": spots.parameters,
-            "tissues": {name: asdict(tissues(field)[name]) for name in head.fractions},
             "sequences": {"t1": {**sequence.facts(), "tissue_signal": means}},
         },
     )  # fmt: skip

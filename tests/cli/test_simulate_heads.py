@@ -14,6 +14,8 @@ pytest.importorskip("h5py", reason="needs the extra `simulate`: pip install 'mri
 
 from mriuq_cli.data.kspace import read_kspace
 
+pytestmark = pytest.mark.slow
+
 MRIUQ = Path(sys.executable).with_name("mriuq")
 
 
