@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mriuq_cli.data.atomic import machine_error
 from mriuq_cli.data.case import Case
+from mriuq_cli.data.form import Form
 from mriuq_cli.data.geometry import Geometry
 from mriuq_cli.data.kspace import write_kspace
 from mriuq_cli.data.nifti import Stored, write_volume
@@ -34,24 +35,18 @@ _TIMES = {"tr": "RepetitionTime", "te": "EchoTime", "ti": "InversionTime", "flip
 _LARGEST = 2**15
 
 
-class Form(StrEnum):
-    """How cases are laid out."""
-
-    brats = "brats"
-    four_d = "4d"
-    bids = "bids"
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a case goes.
 
     Parameters
     ----------
-    shown
-        What is printed: the folder, or the file.
-    truth
-        JSON, written last: where it is, the case is whole.
+    out
+        The folder of all cases.
+    name
+        Of this one.
+    form
+        How it is laid out.
     """
 
     out: Path
@@ -159,9 +154,17 @@ def write_case(case: Case, place: Place, options: Mapping[str, Any]) -> None:
 
 
 def _said(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that were given; of paths the name alone."""
+    """Return the options that were given; of a path what it holds, so that other content under its name is seen."""
     given = {name: value for name, value in options.items() if value is not None}
-    return {name: value.name if isinstance(value, Path) else value for name, value in given.items()}
+    return {name: _content(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+
+def _content(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files in a folder together."""
+    if path.is_file():
+        return sha256_file(path)
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else []
+    return sha256("".join(map(sha256_file, files)).encode()).hexdigest()
 
 
 def _images(case: Case, place: Place) -> Iterator[tuple[Path, _Image]]:

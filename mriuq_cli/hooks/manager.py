@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 BUILTIN = ("mriuq_cli.physics.presets",)
 """Modules of the core that implement broadcast hooks like any plugin; one that is not there is passed over."""
 
+CORE = "mriuq"
+"""The name under which the core answers a broadcast."""
+
 HOOKS = tuple(sorted(name for name in vars(spec) if name.startswith("mriuq_")))
 """Names of all hooks of the contract."""
 
@@ -144,8 +147,8 @@ def load(found: Found) -> Plugin:
 def broadcast(hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
     """Ask every installed method, yielding its name and its answer where it has one.
 
-    The core's own modules (:data:`BUILTIN`) come first, under the name ``mriuq``. A plugin that is broken, or whose
-    hook fails, is left out with a warning.
+    The core's own modules (:data:`BUILTIN`) come first, under the name :data:`CORE`. A plugin that is broken, or whose
+    hook fails, is left out with a warning; a fault of the core is raised as it is.
     """
     log = logging.getLogger("mriuq")
     for source, plugin in _everyone(log):
@@ -155,7 +158,10 @@ def broadcast(hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
             answer = plugin.call(hook, **arguments)
         except MriuqError:
             raise
-        except Exception as error:  # noqa: BLE001 - one plugin must not spoil the others
+        except Exception as error:
+            if source == CORE:
+                raise
+            # One plugin must not spoil the others.
             log.warning("%s: left out, %s failed: %s", source, hook, _words(error))
             continue
         if answer is not None:
@@ -168,7 +174,7 @@ def _everyone(log: logging.Logger) -> Iterator[tuple[str, Plugin]]:
             continue
         module = import_module(module_name)
         facts = Method(API_VERSION, "built into mriuq", inputs=(), targets=())
-        yield "mriuq", Plugin("mriuq", "mriuq", "", module, facts, _registered("mriuq", module))
+        yield CORE, Plugin(CORE, CORE, "", module, facts, _registered(CORE, module))
     for found in discover():
         try:
             yield found.name, get_plugin(found.name)

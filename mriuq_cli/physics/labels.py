@@ -103,8 +103,8 @@ def read_label_map(path: Path, table: Table | None = None) -> LabelMap:
     """
     volume = read_volume(path)
     labels = np.asarray(to_ras(volume.data, volume.geometry))
-    if not np.array_equal(labels, np.rint(labels)) or labels.min() < 0 or labels.max() >= _LARGEST:
-        raise InputError("is no label map: labels are whole numbers from 0 on", where=path)
+    if labels.ndim != 3 or not np.array_equal(labels, np.rint(labels)) or labels.min() < 0 or labels.max() >= _LARGEST:
+        raise InputError("is no label map: one image of whole numbers from 0 on", where=path)
     whole = labels.astype(np.int32)
     present = np.unique(whole)
     if table is None:

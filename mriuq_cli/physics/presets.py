@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
+from mriuq_cli.data.form import Form
 from mriuq_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,16 +20,15 @@ if TYPE_CHECKING:
 # The marker alone: physics lies below the hooks and must not import them.
 hookimpl = pluggy.HookimplMarker("mriuq")
 
-Source = Callable[[], "LabelMap | None"]
-
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a preset makes, how, and from which of the verb's options."""
+    """What a preset makes, how, from which of the verb's options, and how it is laid out unless asked otherwise."""
 
     summary: str
     make: Callable[[int, Mapping[str, Any]], Case]
     options: tuple[str, ...] = ("anatomy", "labels", "field")
+    form: Form = Form.brats
 
 
 @lru_cache(maxsize=1)
@@ -93,8 +93,8 @@ def _artefact(seed: int, options: Mapping[str, Any]) -> Case:
 
 PRESETS: Mapping[str, Preset] = {
     "exam": Preset("T1, T1Gd, T2, FLAIR and ADC of a brain with a glioma, without skull, 240x240x155 at 1 mm", _exam),
-    "t1w": Preset("a clean T1-weighted whole head with labels of grey and white matter", _t1w),
-    "fse": Preset("nine fast spin-echo sequences of a whole head, with the true PD, T1 and T2", _fse),
+    "t1w": Preset("a clean T1-weighted whole head with labels of grey and white matter", _t1w, form=Form.bids),
+    "fse": Preset("nine fast spin-echo sequences of a whole head, with the true PD, T1 and T2", _fse, form=Form.bids),
     "qmri-t2": Preset("k-space of 8 coils and 8 T2-prepared phases, with the true T2", _qmri_t2),
     "qmri-t1": Preset("k-space of 8 coils and 8 inversion times (Look-Locker), with the true T1", _qmri_t1),
     "artefact": Preset(

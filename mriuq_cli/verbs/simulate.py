@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mriuq_cli.data.form import Form
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from mriuq_cli.data.case import Case
-
-
-class Layout(StrEnum):
-    """How a case is laid out on disk."""
-
-    brats = "brats"
-    four_d = "4d"
-    bids = "bids"
-
-
-_BIDS_PRESETS = ("t1w", "fse")
 
 
 def simulate(
@@ -42,7 +32,7 @@ def simulate(
     field: Annotated[float | None, typer.Option(help="Field strength in tesla: 1.5 or 3 (default).")] = None,
     scan: Annotated[Path | None, typer.Option(help="For preset artefact: the scan to corrupt.")] = None,
     form: Annotated[
-        Layout | None,
+        Form | None,
         typer.Option(
             "--format", help="A folder of 3-D files a case, one 4-D file, or BIDS. Default: BIDS for t1w and fse."
         ),
@@ -51,15 +41,16 @@ def simulate(
     resume: Annotated[bool, typer.Option("--resume", help="Keep cases that are whole, make the rest.")] = False,
 ) -> None:
     """Write simulated cases and print where each one is."""
-    from mriuq_cli.cohort.simulated import Form, Place, is_whole
+    from mriuq_cli.cohort.simulated import Place, is_whole
     from mriuq_cli.errors import UsageError
+    from mriuq_cli.physics.presets import PRESETS
     from mriuq_cli.present.console import progress
 
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other", hint="Give one of them.")
     _refuse_folder(out)
     options = {"anatomy": anatomy, "labels": labels, "field": field, "scan": scan}
-    layout = Form(form.value if form else "bids" if preset in _BIDS_PRESETS else "brats")
+    layout = form or (PRESETS[preset].form if preset in PRESETS else Form.brats)
     places = {one: Place(out, f"{preset}-{one}", layout) for one in range(seed, seed + n)}
     if not overwrite and not resume:
         _refuse_existing([place.truth for place in places.values()])

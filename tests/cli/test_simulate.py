@@ -108,6 +108,8 @@ def test_the_4d_form_holds_the_same_voxels_in_the_order_of_the_contrasts(place: 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        (("artefact", "new", "--scan", "four.nii.gz"), 3, "holds 2 images"),
+        (("exam", "new", "--anatomy", "four.nii.gz"), 3, "no label map"),
         (("exam", "new", "--scan", "file"), 2, "--scan means nothing to preset exam"),
         (("exam", "new", "--field", 7), 2, "7 T"),
         (("exam", "new", "--anatomy", "absent"), 3, "absent"),
@@ -125,11 +127,12 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(
     tmp_path: Path, words: tuple[object, ...], code: int, said: str
 ) -> None:
     (tmp_path / "file").touch()
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4, 2), np.float32), np.eye(4)), tmp_path / "four.nii.gz")
     done = simulate(*words, cwd=tmp_path)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "four.nii.gz"]
 
 
 def test_without_nilearn_the_message_says_what_to_install(tmp_path: Path) -> None:

@@ -197,6 +197,9 @@ def test_a_corrupted_copy_keeps_grid_and_can_be_made_again_from_its_parameters(s
     write_case(case, place, {"scan": scan})
     assert is_whole(place, "artefact", 3, {"scan": scan})
     assert not is_whole(place, "artefact", 3, {})
+    other = tmp_path / scan.name
+    other.write_bytes(b"other content under the same name")
+    assert not is_whole(place, "artefact", 3, {"scan": other})
     assert "scan.nii.gz" in place.truth.read_text()
     assert str(scan.parent) not in place.truth.read_text()
 
