@@ -20,6 +20,8 @@ _HOMES = {
     "mriuq_cli.data.volume": ("Volume",),
     "mriuq_cli.data.case": ("Case",),
     "mriuq_cli.metrics.image": ("Similarity",),
+    "mriuq_cli.physics.artefact": ("Artefact", "corrupt"),
+    "mriuq_cli.physics.motion": ("Motion", "displacement", "draw_motion", "move"),
     "mriuq_cli.present.figures": ("Panel", "comparison"),
     "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
 }
