@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from mriuq_hetqc.network import CLASSES
 from mriuq_hetqc.scan import Scan
 
 _HEAD = 0.1
@@ -16,7 +16,7 @@ _REACH = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reading:
-    """What the network says of a scan, on the working grid ``(x, y, z)``, CPU, float32.
+    """What the network says of a scan, on the working grid ``(x, y, z)``, float32, on the device that computed it.
 
     Parameters
     ----------
@@ -26,8 +26,9 @@ class Reading:
         Correction and its standard deviation, as shares of full scale.
     head
         Voxels of the cleaned head and those around it, bool.
-    brain, grey
-        Voxels that the network takes for brain (tissues and fluid inside) and for grey matter; None without the task.
+    classes
+        Tissue of each voxel, int64 (0 outside the brain, 1 fluid, 2 grey, 3 white; 1 for grey alone in the published
+        form); None without the task.
     sigma_task
         Standard deviation of the segmentation, unitless; None without the task.
     features
@@ -40,11 +41,15 @@ class Reading:
     residual: Tensor
     sigma: Tensor
     head: Tensor
-    brain: Tensor | None
-    grey: Tensor | None
+    classes: Tensor | None
     sigma_task: Tensor | None
     features: Tensor
     epistemic: Tensor | None = None
+
+    @property
+    def brain(self) -> Tensor:
+        """Voxels that the network takes for brain, fluid inside it included; the head without that task."""
+        return self.head if self.classes is None else self.classes > 0
 
     @property
     def recovered(self) -> Tensor:
@@ -56,25 +61,21 @@ class Reading:
 def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int = 0, seed: int = 0) -> Reading:
     """Run the network once, and ``passes`` times more with dropout where the epistemic uncertainty is wanted."""
     batch = scan.padded(int(model.multiple)).to(device)
-    if device == "cpu":
-        batch = batch.contiguous(memory_format=torch.channels_last_3d)
     answer = model(batch)
     x, y, z = scan.image.shape
 
     def cut(values: Tensor) -> Tensor:
-        return values[0, 0, :x, :y, :z].float().cpu()
+        return values[0, 0, :x, :y, :z].float()
 
     image, residual = cut(batch), cut(answer.residual)
     head = _around(image + residual)
-    brain = grey = sigma_task = None
+    classes = sigma_task = None
     if answer.logits is not None and answer.task_log_variance is not None:
-        classes = answer.logits[0].argmax(0)[:x, :y, :z].cpu()
-        tissues = answer.logits.shape[1] == CLASSES
-        brain, grey = classes > 0, classes == (2 if tissues else 1)
+        classes = answer.logits[0].argmax(0)[:x, :y, :z]
         sigma_task = cut((0.5 * answer.task_log_variance).exp())
     return Reading(
-        image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head, brain=brain,
-        grey=grey, sigma_task=sigma_task, features=_pooled(answer.features, head),
+        image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head,
+        classes=classes, sigma_task=sigma_task, features=_pooled(answer.features, head),
         epistemic=_spread(model, batch, cut, passes, seed) if passes else None,
     )  # fmt: skip
 
@@ -89,19 +90,19 @@ def _pooled(features: Tensor, head: Tensor) -> Tensor:
     """Return the mean over the head of each channel."""
     where = torch.nn.functional.interpolate(head.float()[None, None], size=features.shape[-3:], mode="area")[0, 0]
     where = where.to(features)
-    return ((features[0] * where).sum((1, 2, 3)) / where.sum().clamp_min(1e-6)).float().cpu()
+    return ((features[0] * where).sum((1, 2, 3)) / where.sum().clamp_min(1e-6)).float()
 
 
-def _spread(model: nn.Module, batch: Tensor, cut: object, passes: int, seed: int) -> Tensor:
+def _spread(model: nn.Module, batch: Tensor, cut: Callable[[Tensor], Tensor], passes: int, seed: int) -> Tensor:
     """Return the standard deviation of the cleaned image over passes with dropout."""
     torch.manual_seed(seed)
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Dropout3d)]
-    total = square = torch.zeros(())
+    total = square = torch.zeros((), device=batch.device)
     for layer in layers:
         layer.train()
     try:
         for _ in range(passes):
-            found = cut(model(batch).residual)  # type: ignore[operator]
+            found = cut(model(batch).residual)
             total, square = total + found, square + found**2
     finally:
         for layer in layers:
