@@ -131,7 +131,8 @@ def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least
         factor = float(rng.uniform(0.85, 1.25))
         shape = [max(least, round(n * factor)) for n in image.shape]
         image = functional.interpolate(image[None, None], size=shape, mode="trilinear", align_corners=False)[0, 0]
-        labels = functional.interpolate(labels[None, None], size=shape, mode="nearest-exact")[0, 0]
+        moved = functional.interpolate(labels[None, None].float(), size=shape, mode="nearest-exact")[0, 0]
+        labels = moved.to(torch.uint8)
     if rng.random() < 0.2:
         image = _thick(image, int(rng.integers(3)), float(rng.uniform(2, 5)))
     image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))

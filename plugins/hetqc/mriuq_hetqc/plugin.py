@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import Dataset
 
-    from mriuq_cli.api import Case, Cases, Context, Prediction
+    from mriuq_cli.api import Case, Cases, Context, Judgement, Prediction
 
 _HERE = Path(__file__).parent
 _LEARNING = {"crop": 96, "reuse": 6, "slots": 8, "beta": 0.5, "dropout": 0.1, "multi_task": True}
@@ -86,3 +86,11 @@ def mriuq_predict(model: nn.Module, case: Case, options: Mapping[str, Any], cont
     from mriuq_hetqc.predict import predict
 
     return predict(model, case, options, context)
+
+
+@hookimpl
+def mriuq_judge(scan: Case, options: Mapping[str, Any], context: Context) -> Judgement | None:
+    """Say how good a scan is."""
+    from mriuq_hetqc.judge import judge
+
+    return judge(scan, options, context)

@@ -45,22 +45,33 @@ class Scan:
     geometry: Geometry
     box: tuple[slice, slice, slice]
 
+    @property
+    def voxel_volume(self) -> float:
+        """Of the working grid, mm^3."""
+        near = [mm if _is_near(mm) else 1.0 for mm in self.geometry.spacing]
+        return float(np.prod(near))
+
     def padded(self, multiple: int) -> Tensor:
         """Return the scaled image as a batch of one, zeros added at the far ends to a multiple of voxels."""
         return pad_to(self.image / self.scale, multiple)[None, None]
 
     def restore(self, values: Tensor) -> Array:
-        """Return an image of the working grid on the file's own grid, zeros where the file is empty."""
-        x, y, z = self.image.shape
-        inner = values[:x, :y, :z].float().cpu()
+        """Return an image of the working grid on the file's own grid, zeros outside :attr:`box`."""
+        inner = values.float().cpu()
         shape = [part.stop - part.start for part in self.box]
-        spacing = ras_geometry(self.geometry).spacing[:3]
-        for axis, (n, mm) in enumerate(zip(shape, spacing, strict=True)):
-            if inner.shape[axis] != n or not _is_near(mm):
+        for axis, n in enumerate(shape):
+            if inner.shape[axis] != n:
                 inner = along(inner, interpolation(n, inner.shape[axis]), axis)
         whole = np.zeros(ras_geometry(self.geometry).shape, np.float32)
         whole[self.box] = inner.numpy()
         return from_ras(whole, self.geometry)
+
+    def restore_labels(self, classes: Tensor) -> NDArray[np.uint8]:
+        """Return classes of the working grid on the file's own: in each voxel the one with the largest share."""
+        if all(part.stop - part.start == n for part, n in zip(self.box, classes.shape, strict=True)):
+            return self.restore(classes).astype(np.uint8)
+        shares = [self.restore(classes == k) for k in range(int(classes.max()) + 1)]
+        return np.argmax(shares, axis=0).astype(np.uint8)
 
 
 def prepare(image: Array, geometry: Geometry, where: str = "") -> Scan:
