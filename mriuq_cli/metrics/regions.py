@@ -189,16 +189,19 @@ def _tissues(image: Image, brain: Mask) -> dict[str, Mask]:
     A mixture of three normal distributions, fitted to the histogram; voxels are those of a class with a probability
     of more than 0.8.
     """
-    names = ("csf", "gm", "wm")
-    values = image[brain & (image > 0)]
-    if values.size < _FEWEST or float(values.min()) == float(values.max()):
-        return {name: np.zeros(image.shape, dtype=bool) for name in names}
-    low, high = (float(v) for v in np.percentile(values, (0.1, 99.5)))
-    counts, edges = np.histogram(values, _BINS, (low, max(high, low + 1e-6)))
+    masks = {name: np.zeros(image.shape, dtype=bool) for name in ("csf", "gm", "wm")}
+    values = image[brain]
+    bright = values[values > 0]
+    if bright.size < _FEWEST or float(bright.min()) == float(bright.max()):
+        return masks
+    low, high = (float(v) for v in np.percentile(bright, (0.1, 99.5)))
+    counts, edges = np.histogram(bright, _BINS, (low, max(high, low + 1e-6)))
     share = _mixture(counts.astype(np.float64), (edges[1:] + edges[:-1]) / 2)
-    place = np.clip(np.searchsorted(edges, image, side="right") - 1, 0, _BINS - 1)
-    inside = brain & (image >= low) & (image <= high)
-    return {name: inside & (share[k][place] > _SURE) for k, name in enumerate(names)}
+    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
+    inside = (values >= low) & (values <= high)
+    for mask, sure in zip(masks.values(), share > _SURE, strict=True):
+        mask[brain] = inside & sure[place]
+    return masks
 
 
 def _mixture(counts: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -144,7 +144,9 @@ def test_a_name_that_means_nothing_does_not_stop_the_others(lines, tmp_path):
 
 
 def test_a_4d_file_is_refused_in_words(qc, tmp_path):
-    nib.save(nib.Nifti1Image(np.random.default_rng(0).random((*SHAPE, 3)).astype(np.float32), AFFINE), tmp_path / "f.nii")
+    nib.save(
+        nib.Nifti1Image(np.random.default_rng(0).random((*SHAPE, 3)).astype(np.float32), AFFINE), tmp_path / "f.nii"
+    )
     done = qc("f.nii")
     assert done.returncode == 3
     assert "holds 3 volumes" in done.stderr
