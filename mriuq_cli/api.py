@@ -19,11 +19,14 @@ _HOMES = {
     "mriuq_cli.data.nifti": ("read_volume",),
     "mriuq_cli.data.volume": ("Volume",),
     "mriuq_cli.data.case": ("Case",),
+    "mriuq_cli.inference.shipped": ("shipped_model",),
     "mriuq_cli.metrics.image": ("Similarity",),
     "mriuq_cli.physics.artefact": ("Artefact", "corrupt"),
     "mriuq_cli.physics.motion": ("Motion", "displacement", "draw_motion", "move"),
     "mriuq_cli.present.figures": ("Panel", "comparison"),
     "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
+    "mriuq_cli.uncertainty.familiarity": ("Familiarity", "Reference", "familiarity_of"),
+    "mriuq_cli.uncertainty.judgement": ("Judgement", "Score", "Yardstick"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

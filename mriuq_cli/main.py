@@ -28,6 +28,7 @@ METHOD_VERBS = {
     "calibrate": "Make a method's intervals hold on a cohort that its weights never saw.",
 }
 PLAIN_VERBS = {
+    "qc": "Say how good scans are, and how often such a verdict is wrong.",
     "simulate": "Make scans with known truth.",
     "plugins": "List and check the installed methods.",
     "doctor": "Check this installation and this machine.",
@@ -178,7 +179,7 @@ def build() -> Any:
         cls=VerbGroup,
         help="Predict from MR images, and say how far to trust each voxel.",
         epilog="Results go to stdout, everything else to stderr. Exit codes: 0 done, 2 usage, 3 input, 4 method, "
-        "5 weights or calibration, 6 output or machine, 7 some cases failed.",
+        "5 weights or calibration, 6 output or machine, 7 some cases failed, 8 a verdict reached --fail-on.",
     )
     app.callback()(root)
     return get_command(app)

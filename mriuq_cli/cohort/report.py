@@ -76,7 +76,14 @@ def outcome_facts(outcome: Outcome, method: str) -> dict[str, Any]:
 
 def error_facts(error: MriuqError) -> dict[str, Any]:
     """Return an error as JSON-ready data."""
-    return {"exit_code": int(error.exit_code), "what": error.what, "where": error.where, "hint": error.hint}
+    place = f"{error.where}: " if error.where else ""
+    return {
+        "exit_code": int(error.exit_code),
+        "message": f"{place}{error.what}",
+        "what": error.what,
+        "where": error.where,
+        "hint": error.hint,
+    }
 
 
 def planned_facts(plan: Plan, case: PlannedCase) -> dict[str, Any]:

@@ -15,6 +15,9 @@ PARTS = ("", "_lower", "_upper", "_width")
 MAPS = "maps"
 """Name of the group that holds a case's further images: outlier maps, whatever the method adds."""
 
+QUALITY = "qc"
+"""Name of the group that holds what was found on a scan's quality; its images have names of the judges' choice."""
+
 _RECEIPT = ".receipt.json"
 _CLAIM = ".claim"
 
@@ -71,5 +74,7 @@ def _may_belong(name: str, group: str) -> bool:
     stem = name.removesuffix(".gz").removesuffix(".nii")
     case, _, last = group.rpartition("_")
     if last == MAPS and stem.startswith(f"{case}_") and stem.endswith("_outlier"):
+        return True
+    if last == QUALITY and stem.startswith(f"{case}_"):
         return True
     return stem in {group + part for part in PARTS}

@@ -26,7 +26,7 @@ from mriuq_cli.hooks.options import option_problems
 if TYPE_CHECKING:
     from types import ModuleType
 
-BUILTIN = ("mriuq_cli.physics.presets",)
+BUILTIN = ("mriuq_cli.physics.presets", "mriuq_cli.metrics.judge")
 """Modules of the core that implement broadcast hooks like any plugin; one that is not there is passed over."""
 
 CORE = "mriuq"
@@ -166,6 +166,14 @@ def broadcast(hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
             continue
         if answer is not None:
             yield source, answer
+
+
+def implementers(hook: str) -> tuple[Plugin, ...]:
+    """Return everyone who answers a broadcast hook, the core's own modules first, all under the name :data:`CORE`.
+
+    For a verb that asks many times: a plugin that is broken is warned of once. Calling one is :meth:`Plugin.call`.
+    """
+    return tuple(plugin for _, plugin in _everyone(logging.getLogger("mriuq")) if plugin.has(hook))
 
 
 def _everyone(log: logging.Logger) -> Iterator[tuple[str, Plugin]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mriuq_cli.data.case import Case
     from mriuq_cli.hooks.roles import Baseline, Cases, Metric, Stage
     from mriuq_cli.uncertainty.estimate import Prediction
+    from mriuq_cli.uncertainty.judgement import Judgement
 
 PROJECT = "mriuq"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -108,6 +109,6 @@ def mriuq_simulate(preset: str, seed: int, options: Mapping[str, Any], context: 
 
 
 @hookspec
-def mriuq_judge(scan: Case, options: Mapping[str, Any], context: Context) -> Any | None:
-    """Say how good a scan is, or None if the method does not judge scans."""
+def mriuq_judge(scan: Case, options: Mapping[str, Any], context: Context) -> Judgement | None:
+    """Say how good a scan is, or None if the method does not judge such scans."""
     raise NotImplementedError

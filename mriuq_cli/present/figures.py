@@ -81,7 +81,7 @@ def comparison(
     MachineError
         If matplotlib is not installed or the file cannot be written.
     """
-    figure_class, canvas_class = _matplotlib()
+    figure_class, canvas_class = load_matplotlib()
     shown = to_ras(brain, geometry)
     marked = None if outline is None or not outline.any() else to_ras(outline, geometry)
     level = int(np.argmax((shown if marked is None else marked).sum(axis=(0, 1))))
@@ -104,7 +104,7 @@ def comparison(
         figure.savefig(part, format="png", dpi=75, metadata={"Software": None})
 
 
-def _matplotlib() -> tuple[Any, Any]:
+def load_matplotlib() -> tuple[Any, Any]:
     """Return the classes that draw without pyplot, hence without any display or global state."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

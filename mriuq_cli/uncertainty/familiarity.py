@@ -144,6 +144,10 @@ def judge(descriptors: Sequence[Descriptor], reference: Reference) -> Familiarit
     )  # fmt: skip
 
 
+familiarity_of = judge
+"""The name under which methods use it."""
+
+
 def _without_odd_ones(
     rows: NDArray[np.float64], known: Sequence[Descriptor]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -69,7 +69,9 @@ def mriuq_simulate(preset, seed, options, context):
 
 @hookimpl
 def mriuq_judge(scan, options, context):
-    return {"verdict": "pass"} if scan is not None else None
+    from mriuq_cli.api import Judgement, Score
+
+    return Judgement({"sharpness": Score(0.5, "high")}) if scan is not None else None
 
 
 @hookimpl

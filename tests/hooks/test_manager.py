@@ -40,7 +40,7 @@ def test_a_broadcast_hook_of_one_plugin_answers_with_its_one_answer(with_method)
     with_method("judging", SOURCE)
     plugin = get_plugin("judging")
     arguments = {"options": {}, "context": Context()}
-    assert plugin.call("mriuq_judge", scan="any", **arguments) == {"verdict": "pass"}
+    assert plugin.call("mriuq_judge", scan="any", **arguments).scores["sharpness"].value == 0.5
     assert plugin.call("mriuq_judge", scan=None, **arguments) is None
     assert plugin.call("mriuq_protocols")["table-1"]["minutes"] == 1
 

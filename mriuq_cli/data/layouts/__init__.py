@@ -19,7 +19,7 @@ from mriuq_cli.errors import InputError, MriuqError, UsageError
 if TYPE_CHECKING:
     from mriuq_cli.hooks.method import Role
 
-__all__ = ["find_cohort"]
+__all__ = ["expanded", "find_cohort"]
 
 
 def find_cohort(
@@ -102,7 +102,7 @@ def _from_files(
 def _from_inputs(
     inputs: Sequence[Path], roles: Sequence[Role], order: tuple[str, ...] | None, missing: frozenset[str]
 ) -> list[CaseRef]:
-    paths = _expanded(inputs)
+    paths = expanded(inputs)
     root = os.path.commonpath([os.path.abspath(path if path.is_dir() else path.parent) for path in paths])
     refs: list[CaseRef] = []
     for path in paths:
@@ -117,7 +117,7 @@ def _from_inputs(
     return [replace(ref, subfolder=PurePath(os.path.relpath(os.path.abspath(ref.folder), root))) for ref in refs]
 
 
-def _expanded(inputs: Sequence[Path]) -> list[Path]:
+def expanded(inputs: Sequence[Path]) -> list[Path]:
     """Expand patterns that the shell left alone, and drop repetitions."""
     found: dict[str, Path] = {}
     for item in inputs:

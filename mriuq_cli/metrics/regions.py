@@ -1,0 +1,238 @@
+"""Coarse regions of a T1-weighted scan, found from its intensities alone: head, air around it, tissue classes.
+
+No registration, no atlas, no bias correction: the classes are intensity classes deep in the head, good enough to
+compare scans of one kind with each other, not a segmentation. Masks are found on a grid of about 2 mm, in RAS order,
+so that the order and direction of the file's axes do not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mriuq_cli.data.geometry import Geometry, ras_geometry, to_ras
+
+Image = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Triple = tuple[int, int, int]
+
+_COARSE = 2.0
+_CLOSE, _AROUND, _DEEP, _TALL, _HAT = 6.0, 10.0, 14.0, 130.0, 90.0
+"""Lengths in mm: cracks closed in the head; margin between head and air; depth below the skin at which brain may begin;
+from the vertex down to the lowest brain, and to the plane of nasion and inion."""
+_BINS = 512
+_SURE = 0.8
+_FEWEST = 200
+_ZSCORE, _FAR = 10.0, 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """A scan in RAS order, white matter at 1000 where there is any, and its regions, all ``(x, y, z)``.
+
+    ``air`` and ``hat`` (air above the plane of nasion and inion) hold measured air alone: voxels that are exactly 0
+    were masked or padded. ``tissues`` holds ``csf``, ``gm`` and ``wm``; ``distance`` is that from the head, mm, on
+    the coarse grid brought back to the scan's.
+    """
+
+    image: Image
+    head: Mask
+    air: Mask
+    hat: Mask
+    tissues: dict[str, Mask]
+    distance: Image
+
+
+def find_regions(image: Image, geometry: Geometry) -> Regions:
+    """Find the regions of a scan.
+
+    Parameters
+    ----------
+    image
+        float32 ``(x, y, z)`` in file order, finite.
+    geometry
+        Its grid.
+    """
+    ras, spacing = to_ras(image, geometry), ras_geometry(geometry).spacing
+    factors = _factors(spacing, ras.shape)
+    small = _block_means(ras, factors)
+    steps = spacing * factors
+    head = _head(small, steps)
+    depth = _mm(head, steps)
+    distance = _mm(~head, steps)
+    outside = distance > _AROUND
+    top = _vertex(head)
+    brain = (depth > _DEEP) & _above(head.shape, top - _TALL / steps[2])
+    hat = outside & _above(head.shape, top - _HAT / steps[2])
+
+    def full(coarse: NDArray[np.generic]) -> NDArray[np.generic]:
+        return _repeated(coarse, factors, ras.shape)
+
+    tissues = _tissues(ras, np.asarray(full(brain), dtype=bool))
+    white = ras[tissues["wm"]]
+    scaled = ras if not white.size else ras * np.float32(1000 / max(float(np.median(white)), 1e-30))
+    measured = ras != 0
+    return Regions(
+        scaled,
+        head=np.asarray(full(head), dtype=bool),
+        air=np.asarray(full(outside), dtype=bool) & measured,
+        hat=np.asarray(full(hat), dtype=bool) & measured,
+        tissues=tissues,
+        distance=np.asarray(full(distance), dtype=np.float32),
+    )
+
+
+def artefacts_in_air(regions: Regions) -> float:
+    """Return Mortamet's QI1: the share of the hat that is brighter than air should be; NaN without air.
+
+    Voxels more than 10 robust SD above the median of air, at least a tenth of the largest distance away from the
+    head, opened once so that single voxels of noise do not count.
+    """
+    from mriuq_cli.metrics.classical import mad
+
+    values = regions.image[regions.hat & (regions.image > 0)]
+    if values.size < _FEWEST:
+        return math.nan
+    # Whole numbers hold quiet air in one or two grey values: no distance from the median is then typical.
+    spread = mad(values) or float(values.std())
+    bright = regions.hat & ((regions.image - np.median(values)) > _ZSCORE * spread)
+    bright &= regions.distance > _FAR * float(regions.distance[regions.hat].max())
+    opened = ndimage.binary_opening(bright)
+    return float(np.count_nonzero(opened) / np.count_nonzero(regions.hat))
+
+
+def _factors(spacing: NDArray[np.float64], shape: Triple) -> NDArray[np.int64]:
+    """Return how many voxels make one coarse one, along each axis; no axis is left with fewer than 8."""
+    wanted = np.rint(_COARSE / spacing).astype(np.int64)
+    factors: NDArray[np.int64] = np.maximum(np.minimum(wanted, np.array(shape) // 8), 1)
+    return factors
+
+
+def _block_means(image: Image, factors: NDArray[np.int64]) -> Image:
+    """Average blocks of voxels; the last block of an axis may be narrower."""
+    small: NDArray[Any] = image
+    for axis, factor in enumerate(factors):
+        if factor > 1:
+            size = small.shape[axis]
+            starts = np.arange(0, size, factor)
+            counts = np.diff(np.append(starts, size)).astype(np.float32)
+            shape = [1, 1, 1]
+            shape[axis] = len(counts)
+            small = np.add.reduceat(small, starts, axis=axis) / counts.reshape(shape)
+    return small.astype(np.float32, copy=False)
+
+
+def _repeated(coarse: NDArray[np.generic], factors: NDArray[np.int64], shape: Triple) -> NDArray[np.generic]:
+    for axis, factor in enumerate(factors):
+        if factor > 1:
+            coarse = np.repeat(coarse, factor, axis=axis)
+    return coarse[tuple(slice(n) for n in shape)]
+
+
+def _head(small: Image, steps: NDArray[np.float64]) -> Mask:
+    """Return the largest bright thing, its cracks closed and its holes filled."""
+    bright = small > _otsu(small)
+    near = _mm(~bright, steps) <= _CLOSE
+    # Air beyond the edge of the field would eat into what touches it: the edge is not closed against.
+    closed = bright | (_mm(near, steps) > _CLOSE)
+    labels, count = ndimage.label(closed)
+    if count == 0:
+        return np.zeros(small.shape, dtype=bool)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    filled: Mask = ndimage.binary_fill_holes(labels == sizes.argmax())
+    return filled
+
+
+def _mm(mask: Mask, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance of each voxel of a mask from the nearest one outside it, mm; infinite if there is none."""
+    if mask.all():
+        return np.full(mask.shape, np.inf)
+    found: NDArray[np.float64] = ndimage.distance_transform_edt(mask, sampling=steps)
+    return found
+
+
+def _otsu(values: Image) -> float:
+    """Return the threshold that parts dark from bright best (Otsu 1979); what shines most is cut off before."""
+    top = float(np.percentile(values, 99))
+    counts, edges = np.histogram(np.clip(values, None, top), _BINS)
+    centres = (edges[1:] + edges[:-1]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    sums = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (sums / below - (sums[-1] - sums) / above) ** 2
+    # Halfway to the mean of what lies below: the rim of the head is darker than its inside.
+    found = int(np.nanargmax(between))
+    low = sums[found] / below[found]
+    return float((edges[found + 1] + low) / 2)
+
+
+def _vertex(head: Mask) -> int:
+    """Return the highest level that holds more than a twentieth of the widest level's voxels."""
+    areas = head.sum(axis=(0, 1))
+    return int(np.flatnonzero(areas > areas.max() / 20).max(initial=0))
+
+
+def _above(shape: tuple[int, ...], level: float) -> Mask:
+    return np.broadcast_to(np.arange(shape[2]) >= level, shape)
+
+
+def _tissues(image: Image, brain: Mask) -> dict[str, Mask]:
+    """Part the brain region's intensities into three classes, dark to bright: on T1, CSF, grey and white matter.
+
+    A mixture of three normal distributions, fitted to the histogram; voxels are those of a class with a probability
+    of more than 0.8.
+    """
+    masks = {name: np.zeros(image.shape, dtype=bool) for name in ("csf", "gm", "wm")}
+    values = image[brain]
+    bright = values[values > 0]
+    if bright.size < _FEWEST or float(bright.min()) == float(bright.max()):
+        return masks
+    low, high = (float(v) for v in np.percentile(bright, (0.1, 99.5)))
+    counts, edges = np.histogram(bright, _BINS, (low, max(high, low + 1e-6)))
+    share = _mixture(counts.astype(np.float64), (edges[1:] + edges[:-1]) / 2)
+    place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
+    inside = (values >= low) & (values <= high)
+    for mask, sure in zip(masks.values(), share > _SURE, strict=True):
+        mask[brain] = inside & sure[place]
+    return masks
+
+
+def _mixture(counts: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit three normal distributions to a histogram by expectation and maximisation; return ``(3, bins)`` shares."""
+    means = _three_means(counts, centres)
+    nearest = np.abs(centres[None] - means[:, None]).argmin(axis=0)
+    share = np.stack([nearest == k for k in range(3)]).astype(np.float64)
+    # A class must neither shrink to a few grey values nor swallow its neighbours.
+    narrowest, widest = (centres[-1] - centres[0]) / 100, max(float(np.ptp(means)) / 4, 1e-6)
+    for _ in range(60):
+        mass = (share * counts).sum(axis=1) + 1e-9
+        means = (share * counts * centres).sum(axis=1) / mass
+        sds = np.sqrt((share * counts * (centres[None] - means[:, None]) ** 2).sum(axis=1) / mass)
+        sds = sds.clip(min(narrowest, widest), widest)
+        logs = np.log(mass / mass.sum()) - np.log(sds)
+        odds = logs[:, None] - ((centres[None] - means[:, None]) / sds[:, None]) ** 2 / 2
+        odds = np.exp(odds - odds.max(axis=0))
+        share = odds / odds.sum(axis=0)
+    return share[np.argsort(means)]
+
+
+def _three_means(counts: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the centres of three clusters of a histogram (k-means from fixed quantiles)."""
+    total = np.cumsum(counts) / counts.sum()
+    means = np.array([centres[min(int(np.searchsorted(total, q)), len(centres) - 1)] for q in (0.05, 0.45, 0.85)])
+    for _ in range(50):
+        nearest = np.abs(centres[None] - means[:, None]).argmin(axis=0)
+        mass = np.array([counts[nearest == k].sum() for k in range(3)])
+        sums = np.array([(counts * centres)[nearest == k].sum() for k in range(3)])
+        moved = np.where(mass > 0, sums / np.maximum(mass, 1e-9), means)
+        if np.allclose(moved, means):
+            break
+        means = moved
+    return means
