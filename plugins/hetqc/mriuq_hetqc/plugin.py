@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mriuq_cli.api import Case, Cases, Context, Judgement, Prediction
 
 _HERE = Path(__file__).parent
-_LEARNING = {"crop": 96, "reuse": 6, "slots": 8, "beta": 0.5, "dropout": 0.1, "multi_task": True}
+_LEARNING = {"crop": 96, "reuse": 10, "slots": 10, "beta": 0.5, "dropout": 0.1, "multi_task": True}
 _PRESETS: dict[str, Config] = {
     "small": {
         "network": "folded", "fov": "fixed", "widths": [24, 40, 56, 64], **_LEARNING,
