@@ -67,12 +67,11 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
-    """An exam that crops are cut from: as the network sees it, its true scores; ``flip`` is -1 for its mirror image."""
+    """An exam that crops are cut from, as the network sees it; ``flip`` is -1 for its mirror image, else 1."""
 
     kept: Kept
     scene: Scene
     smooth: Tensor
-    truth: Tensor
     flip: float
 
 
@@ -122,11 +121,10 @@ class Crops(Dataset[Any]):
             rng = np.random.default_rng((int(self.config["seed"]), 1, group))
             kept = self.exams[int(rng.integers(len(self.exams)))]
             flip = -1.0 if rng.random() < 0.5 else 1.0
-            truth = kept.z.float()
-            changed = other_scanner(truth, kept.own, self.strength * float(rng.random() < _CHANGED), rng)
+            changed = other_scanner(kept.z.float(), kept.own, self.strength * float(rng.random() < _CHANGED), rng)
             coarse, smooth = features.coarse(changed, kept.own), features.fine(changed, kept.own)
             scene = Scene(changed, kept.own, kept.brain, coarse, kept.share, kept.place)
-            self.ready[slot] = (group, Ready(kept, scene, smooth, truth, flip))
+            self.ready[slot] = (group, Ready(kept, scene, smooth, flip))
         return self.ready[slot][1]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -143,7 +141,7 @@ class Crops(Dataset[Any]):
         cube = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
         where = exam.kept.marked[cube] & (rng.random(shape, np.float32) < self.config["share"])
         given = drawn.to(self.device)
-        z, truth, own, smooth = (i[(slice(None), *cube)] for i in (scene.z, exam.truth, scene.own, exam.smooth))
+        z, truth, own, smooth = (i[(slice(None), *cube)] for i in (scene.z, exam.kept.z, scene.own, exam.smooth))
         place = scene.place.grid(start, shape, 1, self.device)
         around = context(scene, given, start, shape, flip)
         place[0] *= flip
@@ -157,7 +155,7 @@ class Crops(Dataset[Any]):
             "context": around,
             "rows": rows(z, smooth, given, place, marked),
             "where": _sent(np.ascontiguousarray(where), self.device),
-            "truth": truth.flatten(1)[:, marked].T.contiguous(),
+            "truth": truth.flatten(1)[:, marked].T.float().contiguous(),
             "weight": (own.flatten(1)[:, marked] * weight[:, None]).T.contiguous(),
         }
 
