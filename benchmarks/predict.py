@@ -76,7 +76,7 @@ def own_network(weights: Path) -> Callable[[], object]:
         scene = Scene.of(z, everywhere, everywhere[0])
         smooth = features.fine(z, everywhere)
         place = scene.place.grid(corner, PADDED, 1)
-        values = rows(z, smooth, given, place, everywhere[0])
+        values = rows(z, smooth, given, place, torch.arange(everywhere[0].numel()))
         return network(fold(z[None]), context(scene, given, corner, PADDED)[None], values, everywhere[:1])
 
     return run

@@ -136,6 +136,8 @@ def load_model(plugin: Plugin, weights: WeightsFolder, device: str) -> nn.Module
 def _moved(model: nn.Module, device: str) -> nn.Module:
     import torch
 
+    if device.startswith("cuda"):
+        torch.backends.cudnn.allow_tf32 = False  # it would keep three digits of what is promised to be the CPU's answer
     try:
         return model.to(device)
     except (MemoryError, torch.OutOfMemoryError) as error:

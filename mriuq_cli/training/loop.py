@@ -104,6 +104,9 @@ def train(task: Task, options: Optimisation, validation: Validation, *, resume: 
         If the loss or its gradient stops being finite.
     """
     model, average = _prepare(task)
+    for data in (task.data, task.watch):
+        if move := getattr(data, "to", None):
+            move(task.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=options.decay)
     facts = (load_state(task.folder / "last", model, average, optimiser) if resume else None) or {}
     done, spent, best = int(facts.get("step", 0)), float(facts.get("seconds", 0.0)), float(facts.get("best", math.inf))
@@ -134,6 +137,8 @@ def train(task: Task, options: Optimisation, validation: Validation, *, resume: 
 def _prepare(task: Task) -> tuple[nn.Module, nn.Module]:
     """Move the network to the device (channels last where it is all 3-D) and copy it for averaging."""
     model = task.model.to(task.device).train()
+    if task.device.startswith("cuda"):
+        torch.backends.cudnn.benchmark = True  # batches are of one size: trying its algorithms once pays
     ranks = {parameter.dim() for parameter in model.parameters()}
     if 5 in ranks and 4 not in ranks:
         model = model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -175,18 +180,18 @@ def _one_step(
         group["lr"] = rate
     with torch.autocast(torch.device(task.device).type, dtype, enabled=dtype is not torch.float32):
         losses = task.objective(model, batch)
-    _require_finite(losses["loss"], "loss", step)
     optimiser.zero_grad(set_to_none=True)
     losses["loss"].backward()  # type: ignore[no-untyped-call]
-    _require_finite(nn.utils.clip_grad_norm_(model.parameters(), options.clip), "gradient", step)
+    norm = nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+    # One question to the device a step: each makes it run dry while the CPU waits.
+    *values, gradient = torch.stack([value.detach().double() for value in (*losses.values(), norm)]).tolist()
+    figures = dict(zip(losses, values, strict=True))
+    for name, value in (("loss", figures["loss"]), ("gradient", gradient)):
+        if not math.isfinite(value):
+            raise MachineError(f"the {name} is not finite at step {step}", hint="lower the rate in the recipe")
     optimiser.step()
     _follow(average, model, min(options.average, (step + 1) / (step + 10)))
-    return {name: float(value.detach()) for name, value in losses.items()} | {"rate": rate}
-
-
-def _require_finite(value: Tensor, name: str, step: int) -> None:
-    if not torch.isfinite(value):
-        raise MachineError(f"the {name} is not finite at step {step}", hint="lower the rate in the recipe")
+    return figures | {"rate": rate}
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ def other_scanner(z: Tensor, own: Tensor, strength: float, rng: np.random.Genera
             changed.append(image)
             continue
         if rng.random() < 0.5:
-            image = (image + _ZERO) * _bias(image.shape, 0.3 * strength * rng.random(), rng) - _ZERO
+            image = (image + _ZERO) * _bias(image, 0.3 * strength * rng.random(), rng) - _ZERO
         if rng.random() < 0.5:
             image = _gamma(image, float(np.exp(0.35 * strength * rng.uniform(-1, 1))))
         if rng.random() < 0.25:
@@ -43,10 +43,10 @@ def _gamma(image: Tensor, power: float) -> Tensor:
     return ((image + _ZERO) / (2 * _ZERO)).clamp_min(0).pow(power) * (2 * _ZERO) - _ZERO
 
 
-def _bias(shape: torch.Size, size: float, rng: np.random.Generator) -> Tensor:
-    """Return a smooth field around 1."""
-    knots = torch.from_numpy(rng.uniform(-size, size, (1, 1, 3, 3, 3)).astype(np.float32))
-    return 1 + functional.interpolate(knots, tuple(shape), mode="trilinear", align_corners=True)[0, 0]
+def _bias(image: Tensor, size: float, rng: np.random.Generator) -> Tensor:
+    """Return a smooth field around 1 for an image."""
+    knots = torch.from_numpy(rng.uniform(-size, size, (1, 1, 3, 3, 3)).astype(np.float32)).to(image.device)
+    return 1 + functional.interpolate(knots, tuple(image.shape), mode="trilinear", align_corners=True)[0, 0]
 
 
 def _standardised(image: Tensor, mask: Tensor, gain: float, offset: float) -> Tensor:

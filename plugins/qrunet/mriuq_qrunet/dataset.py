@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -17,10 +18,10 @@ from mriuq_qrunet import features
 from mriuq_qrunet.augment import other_scanner
 from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import prepare
+from mriuq_qrunet.features import Place
 from mriuq_qrunet.inputs import Corner, Scene, context, rows
 from mriuq_qrunet.network import fold
 
-_MARGIN = 3
 _ONE_MISSING = 0.7
 """Share of the crops that lack one contrast, the commonest case in use."""
 _CHANGED = 0.75
@@ -37,22 +38,48 @@ def draw_given(rng: np.random.Generator) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ready:
-    """An exam that crops are cut from: as the network sees it, its true scores, and where its brain is.
+class Kept:
+    """What is kept of an exam, and computed once: scores as float16 on the device, and where its brain is.
 
-    ``inside`` holds the flat positions of the voxels of brain; ``flip`` is -1 where crops are mirrored, else 1.
+    ``inside`` (flat positions of the voxels of brain) and ``marked`` (the mask itself) stay in the CPU's memory, where
+    crops are drawn.
     """
 
+    z: Tensor
+    own: Tensor
+    brain: Tensor
+    share: Tensor
+    place: Place
+    inside: NDArray[np.int64]
+    marked: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, z: Tensor, own: Tensor, brain: Tensor, device: str) -> Kept:
+        """Measure a brain and take the exam to the device."""
+        inside = np.flatnonzero(brain.numpy())
+        there = [image.to(device) for image in (z, own, brain, features.share(brain))]
+        return cls(there[0], there[1], there[2], there[3], Place.of(brain), inside, brain.numpy())
+
+    def to(self, device: str) -> Kept:
+        """Take it to another device."""
+        return Kept.of(self.z.cpu(), self.own.cpu(), self.brain.cpu(), device)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ready:
+    """An exam that crops are cut from, as the network sees it; ``flip`` is -1 for its mirror image, else 1."""
+
+    kept: Kept
     scene: Scene
-    truth: Tensor
-    inside: Tensor
+    smooth: Tensor
     flip: float
 
 
 class Crops(Dataset[Any]):
     """Cubes out of exams that are changed as another scanner might have changed them.
 
-    A few exams are kept ready at a time, each used for ``reuse`` crops before the slot gets the next one.
+    A few exams are kept ready at a time, each used for ``reuse`` crops before the slot gets the next one. Chance is
+    drawn by the CPU, so items are the same on every device but for the last bits of sums.
 
     Parameters
     ----------
@@ -66,15 +93,24 @@ class Crops(Dataset[Any]):
     def __init__(self, config: Mapping[str, Any], cases: Cases, *, change: bool) -> None:
         self.config = config
         self.strength = float(config["augment"]) if change else 0.0
+        self.device = "cpu"
         self.exams = [self._store(prepare(read())) for read in cases]
         self.ready: dict[int, tuple[int, Ready]] = {}
 
-    def _store(self, exam: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def to(self, device: str) -> Crops:
+        """Make the items on this device from now on."""
+        if device != self.device:
+            self.device, self.ready = device, {}
+            self.exams = [exam.to(device) for exam in self.exams]
+        return self
+
+    def _store(self, exam: Any) -> Kept:
         """Keep scores as float16; pad boxes that are smaller than a crop."""
         short = [max(0, self.config["crop"] - n) for n in exam.brain.shape]
         pad = [0, short[2], 0, short[1], 0, short[0]]
-        z, own, brain = (torch.from_numpy(a) for a in (exam.z.astype(np.float16), exam.own, exam.brain))
-        return functional.pad(z, pad), functional.pad(own, pad), functional.pad(brain, pad)
+        images = (torch.from_numpy(a) for a in (exam.z.astype(np.float16), exam.own, exam.brain))
+        z, own, brain = (functional.pad(image, pad) for image in images)
+        return Kept.of(z, own, brain, self.device)
 
     def _exam_of(self, index: int) -> Ready:
         """Return the changed exam that item ``index`` is cut from."""
@@ -83,12 +119,12 @@ class Crops(Dataset[Any]):
         group = turn * slots + slot
         if self.ready.get(slot, (-1,))[0] != group:
             rng = np.random.default_rng((int(self.config["seed"]), 1, group))
-            z, own, brain = self.exams[int(rng.integers(len(self.exams)))]
+            kept = self.exams[int(rng.integers(len(self.exams)))]
             flip = -1.0 if rng.random() < 0.5 else 1.0
-            truth = z.float()
-            changed = other_scanner(truth, own, self.strength * float(rng.random() < _CHANGED), rng)
-            inside = brain.flatten().nonzero()[:, 0]
-            self.ready[slot] = (group, Ready(Scene.of(changed, own, brain), truth, inside, flip))
+            changed = other_scanner(kept.z.float(), kept.own, self.strength * float(rng.random() < _CHANGED), rng)
+            coarse, smooth = features.coarse(changed, kept.own), features.fine(changed, kept.own)
+            scene = Scene(changed, kept.own, kept.brain, coarse, kept.share, kept.place)
+            self.ready[slot] = (group, Ready(kept, scene, smooth, flip))
         return self.ready[slot][1]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -98,34 +134,34 @@ class Crops(Dataset[Any]):
         no other contrast could tell how that one was changed.
         """
         exam = self._exam_of(index)
-        scene, truth, flip = exam.scene, exam.truth, exam.flip
+        scene, flip = exam.scene, exam.flip
         rng = np.random.default_rng((int(self.config["seed"]), 2, index))
-        start, shape = self._cube(exam, rng)
-        given = torch.from_numpy(draw_given(rng)).float()
+        start, shape = self._cube(exam.kept, rng)
+        drawn = torch.from_numpy(draw_given(rng)).float()
         cube = tuple(slice(s, s + n) for s, n in zip(start, shape, strict=True))
-        z, truth, own = (image[(slice(None), *cube)] for image in (scene.z, truth, scene.own))
-        brain = scene.brain[cube]
-        where = brain & (torch.from_numpy(rng.random(shape, np.float32)) < self.config["share"])
-        place = scene.place.grid(start, shape, 1)
+        where = exam.kept.marked[cube] & (rng.random(shape, np.float32) < self.config["share"])
+        given = drawn.to(self.device)
+        z, truth, own, smooth = (i[(slice(None), *cube)] for i in (scene.z, exam.kept.z, scene.own, exam.smooth))
+        place = scene.place.grid(start, shape, 1, self.device)
+        around = context(scene, given, start, shape, flip)
         place[0] *= flip
-        smooth = _fine_of_crop(scene, start, shape)
-        parts = (fold((z * given[:, None, None, None])[None])[0], context(scene, given, start, shape, flip))
         if flip < 0:
-            z, truth, own, where, smooth, place = (t.flip(-3) for t in (z, truth, own, where, smooth, place))
-            parts = (fold((z * given[:, None, None, None])[None])[0], parts[1].flip(-3))
+            z, truth, own, smooth, place, around = (t.flip(-3) for t in (z, truth, own, smooth, place, around))
+            where = where[::-1]
+        marked = _sent(np.flatnonzero(where), self.device)
         weight = torch.where(given > 0, float(self.config["given_weight"]), 1.0)
         return {
-            "folded": parts[0],
-            "context": parts[1],
-            "rows": rows(z, smooth, given, place, where),
-            "where": where,
-            "truth": truth[:, where].T.contiguous(),
-            "weight": (own[:, where] * weight[:, None]).T.contiguous(),
+            "folded": fold((z * given[:, None, None, None])[None])[0],
+            "context": around,
+            "rows": rows(z, smooth, given, place, marked),
+            "where": _sent(np.ascontiguousarray(where), self.device),
+            "truth": truth.flatten(1)[:, marked].T.float().contiguous(),
+            "weight": (own.flatten(1)[:, marked] * weight[:, None]).T.contiguous(),
         }
 
-    def _cube(self, exam: Ready, rng: np.random.Generator) -> tuple[Corner, Corner]:
+    def _cube(self, exam: Kept, rng: np.random.Generator) -> tuple[Corner, Corner]:
         """Draw a cube around a random voxel of brain, its corner on even voxels."""
-        edge, size = int(self.config["crop"]), tuple(exam.scene.brain.shape)
+        edge, size = int(self.config["crop"]), exam.marked.shape
         centre = np.unravel_index(int(exam.inside[int(rng.integers(len(exam.inside)))]), size)
         start = [min(max(0, int(c) - edge // 2), n - edge) // 2 * 2 for c, n in zip(centre, size, strict=True)]
         return (start[0], start[1], start[2]), (edge, edge, edge)
@@ -137,10 +173,7 @@ class Crops(Dataset[Any]):
         return stacked | {name: torch.cat([item[name] for item in items]) for name in ("rows", "truth", "weight")}
 
 
-def _fine_of_crop(scene: Scene, start: Corner, shape: Corner) -> Tensor:
-    """Return :func:`features.fine` of a crop as if it had been computed on the whole."""
-    low = [max(0, s - _MARGIN) for s in start]
-    wide = tuple(slice(a, s + n + _MARGIN) for a, s, n in zip(low, start, shape, strict=True))
-    smooth = features.fine(scene.z[(slice(None), *wide)], scene.own[(slice(None), *wide)])
-    inner = tuple(slice(s - a, s - a + n) for a, s, n in zip(low, start, shape, strict=True))
-    return smooth[(slice(None), *inner)]
+def _sent(array: NDArray[Any], device: str) -> Tensor:
+    """Return an array as a tensor on the device; the CPU does not wait for it to arrive."""
+    tensor = torch.from_numpy(array)
+    return tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True)

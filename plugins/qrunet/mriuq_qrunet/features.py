@@ -23,13 +23,13 @@ _TINY = 1e-3
 
 def blur(image: Tensor) -> Tensor:
     """Return the Gaussian mean, sigma 1 voxel, of ``(C, X, Y, Z)``; zeros beyond the border."""
-    taps = torch.exp(-0.5 * torch.arange(-_REACH, _REACH + 1, device=image.device, dtype=image.dtype) ** 2)
-    taps = taps / taps.sum()
+    taps = torch.exp(-0.5 * torch.arange(-_REACH, _REACH + 1, dtype=image.dtype) ** 2)
+    weights: list[float] = (taps / taps.sum()).tolist()  # on the CPU, whatever the device: one need not wait for it
     for axis in (1, 2, 3):
         size = image.shape[axis]
-        blurred = image * taps[_REACH]
+        blurred = image * weights[_REACH]
         for shift in range(1, min(_REACH, size - 1) + 1):
-            weight = float(taps[_REACH + shift])
+            weight = weights[_REACH + shift]
             blurred.narrow(axis, shift, size - shift).add_(image.narrow(axis, 0, size - shift), alpha=weight)
             blurred.narrow(axis, 0, size - shift).add_(image.narrow(axis, shift, size - shift), alpha=weight)
         image = blurred
@@ -93,6 +93,9 @@ class Place:
             for n, s, c, e in zip(shape, start, self.centre, self.extent, strict=True)
         ]
 
-    def grid(self, start: tuple[int, int, int], shape: tuple[int, int, int], step: int) -> Tensor:
+    def grid(
+        self, start: tuple[int, int, int], shape: tuple[int, int, int], step: int, device: torch.device | str = "cpu"
+    ) -> Tensor:
         """Return coordinates as ``(3, *shape)``."""
-        return torch.stack(torch.meshgrid(*self.axes(start, shape, step), indexing="ij"))
+        axes = [axis.to(device) for axis in self.axes(start, shape, step)]
+        return torch.stack(torch.meshgrid(*axes, indexing="ij"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +15,12 @@ from mriuq_qrunet.contrasts import CONTRASTS
 from mriuq_qrunet.exam import MULTIPLE, Exam
 from mriuq_qrunet.inputs import Corner, Scene, context
 from mriuq_qrunet.moments import standardised
-from mriuq_qrunet.network import PyramidNet, Trunk, fold
+from mriuq_qrunet.network import PyramidNet, Trunk, double, fold
 from mriuq_qrunet.voxels import VoxelHead
 
 Box = tuple[Corner, Corner]
 """Corner, on even voxels, and shape."""
+Slices = tuple[slice, ...]
 
 
 class Inference:
@@ -91,16 +93,44 @@ def _hidden(trunk: Trunk, folded: Tensor, around: Tensor) -> Tensor:
 
 
 def _in_tiles(trunk: Trunk, folded: Tensor, around: Tensor, edge: int) -> Tensor:
-    """Return the trunk's hidden layer computed tile by tile, each with the surroundings that it can see."""
+    """Return the trunk's hidden layer, what is done at half resolution tile by tile.
+
+    An output sees nearly a whole brain through the coarser levels, but they take an eighth of the memory: they are
+    computed whole, once.
+    """
     size = tuple(folded.shape[2:])
-    reach = Trunk.REACH
+    strided, residual = trunk.down1
+    middle: Tensor | None = None
+    for window, inner, target in _windows(size, edge, Trunk.HALO):
+        found = strided(_top(trunk, folded, around, window))[_halved(inner)]
+        if middle is None:
+            middle = found.new_zeros((*found.shape[:2], *(n // 2 for n in size)))
+        middle[_halved(target)] = found
+    below = trunk.below(residual(middle))
     result = folded.new_zeros((trunk.width, *size))
-    for corner in torch.cartesian_prod(*(torch.arange(0, n, edge) for n in size)).tolist():
-        low = [max(0, c - reach) for c in corner]
-        high = [min(n, c + edge + reach) for c, n in zip(corner, size, strict=True)]
-        window = (slice(None), slice(None), *(slice(a, b) for a, b in zip(low, high, strict=True)))
-        hidden = _hidden(trunk, folded[window], around[window])
-        inner = [slice(c - a, min(c + edge, n) - a) for c, a, n in zip(corner, low, size, strict=True)]
-        target = [slice(c, min(c + edge, n)) for c, n in zip(corner, size, strict=True)]
-        result[(slice(None), *target)] = hidden[(slice(None), *inner)]
+    for window, inner, target in _windows(size, edge, Trunk.HALO):
+        parts = [double(below[_halved(window)]), _top(trunk, folded, around, window)]
+        result[target[1:]] = trunk.up0(torch.cat(parts, 1))[inner][0]
     return result
+
+
+def _top(trunk: Trunk, folded: Tensor, around: Tensor, window: Slices) -> Tensor:
+    layout = torch.channels_last_3d
+    return trunk.top(folded[window].contiguous(memory_format=layout), around[window].contiguous(memory_format=layout))
+
+
+def _windows(size: tuple[int, ...], edge: int, halo: int) -> Iterator[tuple[Slices, Slices, Slices]]:
+    """Yield for each tile: itself with its surroundings, itself within these, and its place; all of ``(B, C, ...)``."""
+    for corner in product(*(range(0, n, edge) for n in size)):
+        ends = [min(c + edge, n) for c, n in zip(corner, size, strict=True)]
+        low = [max(0, c - halo) for c in corner]
+        window = [slice(a, min(n, end + halo)) for a, end, n in zip(low, ends, size, strict=True)]
+        inner = [slice(c - a, end - a) for c, a, end in zip(corner, low, ends, strict=True)]
+        target = [slice(c, end) for c, end in zip(corner, ends, strict=True)]
+        every = (slice(None), slice(None))
+        yield (*every, *window), (*every, *inner), (*every, *target)
+
+
+def _halved(cells: Slices) -> Slices:
+    """Return slices of half resolution as those of a quarter."""
+    return (*cells[:2], *(slice(part.start // 2, part.stop // 2) for part in cells[2:]))

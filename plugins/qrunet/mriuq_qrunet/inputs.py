@@ -58,16 +58,14 @@ def context(scene: Scene, given: Tensor, start: Corner, shape: Corner, flip: flo
     seen = given.repeat(LEVELS)[:, None, None, None]
     copies = scene.coarse[(slice(None), *half)] * (share > 0) * seen
     cells = tuple(n // 2 for n in shape)
-    place = scene.place.grid(start, (cells[0], cells[1], cells[2]), 2).to(copies.device)
+    place = scene.place.grid(start, (cells[0], cells[1], cells[2]), 2, copies.device)
     place[0] *= flip
     available = given[:, None, None, None].expand(-1, *cells)
     return torch.cat([copies, share, available, place])
 
 
-def rows(z: Tensor, smooth: Tensor, given: Tensor, place: Tensor, where: Tensor) -> Tensor:
-    """Return ``(n, ROW)`` for the marked voxels of a crop; ``z`` and ``smooth`` are ``(4, X, Y, Z)``."""
+def rows(z: Tensor, smooth: Tensor, given: Tensor, place: Tensor, marked: Tensor) -> Tensor:
+    """Return ``(n, ROW)`` for voxels of a crop, by flat position int64 ``(n,)``; images are ``(C, X, Y, Z)``."""
     seen = given[:, None]
-    values = torch.cat(
-        [z[:, where] * seen, smooth[:, where] * seen, seen.expand(-1, int(where.sum())), place[:, where]]
-    )
-    return values.T.contiguous()
+    own, copies, where = (image.flatten(1)[:, marked] for image in (z, smooth, place))
+    return torch.cat([own * seen, copies * seen, seen.expand(-1, len(marked)), where]).T.contiguous()

@@ -65,8 +65,8 @@ def double(image: Tensor) -> Tensor:
 class Trunk(nn.Module):
     """A residual U-Net over three scales, from half resolution down."""
 
-    REACH = 40
-    """How far, in cells of half resolution and a multiple of 4, an output can see (the sum over its convolutions)."""
+    HALO = 4
+    """Cells of half resolution around a tile: enough for :meth:`top` with ``up0`` or with ``down1``'s first step."""
 
     def __init__(self, widths: tuple[int, int, int], outputs: int) -> None:
         super().__init__()
@@ -87,11 +87,16 @@ class Trunk(nn.Module):
 
     def hidden(self, folded: Tensor, context: Tensor) -> Tensor:
         """Return what ``out`` is computed from, ``(B, widths[0], x, y, z)``."""
-        top = self.norm(self.image(folded) + self.context(context))
-        middle = self.down1(top)
-        bottom = self.down2(middle)
-        middle = self.up1(torch.cat([double(bottom), middle], 1))
-        return self.up0(torch.cat([double(middle), top], 1))
+        top = self.top(folded, context)
+        return self.up0(torch.cat([double(self.below(self.down1(top))), top], 1))
+
+    def top(self, folded: Tensor, context: Tensor) -> Tensor:
+        """Return the first features at half resolution."""
+        return self.norm(self.image(folded) + self.context(context))
+
+    def below(self, middle: Tensor) -> Tensor:
+        """Return what quarter resolution makes of :attr:`down1`'s answer with all that lies coarser."""
+        return self.up1(torch.cat([double(self.down2(middle)), middle], 1))
 
 
 class Head(nn.Module):
@@ -126,5 +131,7 @@ class PyramidNet(nn.Module):
 
         ``rows`` is ``(n, ROW)``, in the order of ``where``'s voxels.
         """
-        fine = functional.interpolate(self.trunk(folded, context), scale_factor=2, mode="trilinear")
-        return self.head(rows, fine.permute(0, 2, 3, 4, 1)[where]).reshape(len(rows), N, self.outputs)
+        fine = functional.interpolate(self.trunk(folded, context).float(), scale_factor=2, mode="trilinear")
+        marked = where.flatten().nonzero()[:, 0]
+        around = fine.permute(0, 2, 3, 4, 1).flatten(0, 3).index_select(0, marked)
+        return self.head(rows, around).reshape(len(rows), N, self.outputs)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mriuq_qrunet import features
-from mriuq_qrunet.dataset import Crops, _fine_of_crop, draw_given
+from mriuq_qrunet.dataset import Crops, Kept, draw_given
 from mriuq_qrunet.inputs import Scene, context, rows
 from mriuq_qrunet.loss import pinball
 from mriuq_qrunet.network import PyramidNet, fold
@@ -66,12 +66,6 @@ def test_smooth_copies_of_a_constant_are_that_constant_inside():
     assert found[:, mask].numpy() == pytest.approx(2.0, abs=1e-4)
 
 
-def test_the_smooth_copy_of_a_crop_is_that_of_the_whole():
-    whole = scene()
-    crop = _fine_of_crop(whole, (8, 6, 4), (16, 16, 16))
-    assert torch.allclose(crop, features.fine(whole.z, whole.own)[:, 8:24, 6:22, 4:20], atol=1e-6)
-
-
 def test_what_is_not_given_leaves_no_trace_in_the_coarse_copies_of_the_others():
     whole = scene()
     own = whole.own.clone()
@@ -97,8 +91,8 @@ def test_the_paper_s_masking_has_its_marginals():
 
 class _Stored(Crops):
     def __init__(self, config, whole):
-        self.config, self.strength, self.ready = config, 1.0, {}
-        self.exams = [(whole.z.half(), whole.own, whole.brain)]
+        self.config, self.strength, self.ready, self.device = config, 1.0, {}, "cpu"
+        self.exams = [Kept.of(whole.z.half(), whole.own, whole.brain, "cpu")]
 
 
 CONFIG = {"crop": 16, "reuse": 4, "slots": 2, "augment": 1.0, "share": 0.5, "given_weight": 0.05, "seed": 3}
@@ -128,7 +122,7 @@ def test_the_head_over_a_brain_is_the_network_s_own():
     seen, corner, shape = torch.tensor([1.0, 0.0, 1.0, 1.0]), (0, 0, 0), tuple(whole.brain.shape)
     folded = fold((whole.z * seen[:, None, None, None])[None])
     around, smooth = context(whole, seen, corner, shape)[None], features.fine(whole.z, whole.own)
-    values = rows(whole.z, smooth, seen, whole.place.grid(corner, shape, 1), whole.brain)
+    values = rows(whole.z, smooth, seen, whole.place.grid(corner, shape, 1), whole.brain.flatten().nonzero()[:, 0])
     with torch.inference_mode():
         plain = model(folded, around, values, whole.brain[None])[:, [3, 1]]
         head = VoxelHead(model, torch.tensor([3, 1]))
