@@ -18,7 +18,9 @@ import pytest
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "qc.md"
-SCHEMA = json.loads((HERE.parents[1] / "docs" / "schemas" / "qc.schema.json").read_text())
+SCHEMA, RECEIPT = (
+    json.loads((HERE.parents[1] / "docs" / "schemas" / f"{name}.schema.json").read_text()) for name in ("qc", "receipt")
+)
 SHAPE = (22, 24, 20)
 AFFINE = np.diag([-2.0, -2.0, 2.0, 1.0])
 
@@ -213,6 +215,7 @@ def test_out_keeps_images_scores_and_a_receipt_and_resume_skips_what_is_whole(li
         files = {Path(path).name for path in record["outputs"]}
         assert files == {*(f"a_{ending}.nii.gz" for ending in endings), "a_qc.json", "a_qc.receipt.json"}
         assert {path.name for path in (tmp_path / "out" / place).iterdir()} == files
+        jsonschema.validate(json.loads((tmp_path / "out" / place / "a_qc.receipt.json").read_text()), RECEIPT)
     made, given = nib.load(tmp_path / "out/one/a_sigma-recon.nii.gz"), nib.load(tmp_path / "in/one/a.nii.gz")
     assert np.array_equal(made.affine, given.affine)
     assert np.allclose(made.get_fdata(), given.get_fdata() / 10, rtol=1e-5)
