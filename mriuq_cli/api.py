@@ -21,6 +21,8 @@ _HOMES = {
     "mriuq_cli.data.case": ("Case",),
     "mriuq_cli.inference.shipped": ("shipped_model",),
     "mriuq_cli.metrics.image": ("Similarity",),
+    "mriuq_cli.physics.artefact": ("Artefact", "corrupt"),
+    "mriuq_cli.physics.motion": ("Motion", "displacement", "draw_motion", "move"),
     "mriuq_cli.present.figures": ("Panel", "comparison"),
     "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
     "mriuq_cli.uncertainty.familiarity": ("Familiarity", "Reference", "familiarity_of"),

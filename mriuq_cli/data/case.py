@@ -34,6 +34,8 @@ class Case:
         Brain mask that came with the case, bool ``(x, y, z)``, or None.
     regions
         Named regions for figures (``tumour``), bool ``(x, y, z)``.
+    labels
+        The label map as the file has it, int16 ``(x, y, z)``, for methods that read labels of their own; or None.
     kspace
         Measured k-space, where the case has that instead of volumes.
     fingerprints
@@ -48,6 +50,7 @@ class Case:
     truth: Mapping[str, Volume] = field(default_factory=dict)
     mask: NDArray[np.bool_] | None = None
     regions: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    labels: NDArray[np.int16] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     kspace: KSpace | None = None
     fingerprints: Mapping[str, str] = field(default_factory=dict)

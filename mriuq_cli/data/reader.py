@@ -57,13 +57,14 @@ def read_case(ref: CaseRef) -> Case:
         data, words = _cleaned(name, volume.data, ref.volumes[name].path)
         volumes[name] = Volume(data, volume.geometry, volume.unit, volume.source, volume.warnings)
         warnings += [f"{ref.volumes[name].path.name}: {text}" for text in volume.warnings] + words
-    regions, words = _read_regions(ref.labels, geometry)
+    labels, words = _read_labels(ref.labels, geometry)
     return Case(
         ref.id,
         geometry,
         volumes,
         mask=mask,
-        regions=regions,
+        regions={} if labels is None else _tumour_regions(labels),
+        labels=labels,
         fingerprints={name: fingerprint(volume.data, volume.geometry) for name, volume in volumes.items()},
         warnings=tuple(dict.fromkeys(warnings + words)),
     )
@@ -122,20 +123,23 @@ def _read_mask(ref: VolumeRef, first: Path, geometry: Geometry) -> Mask:
     return mask
 
 
-def _read_regions(ref: VolumeRef | None, geometry: Geometry) -> tuple[dict[str, Mask], list[str]]:
+def _read_labels(ref: VolumeRef | None, geometry: Geometry) -> tuple[NDArray[np.int16] | None, list[str]]:
     if ref is None:
-        return {}, []
+        return None, []
     volume = read_single(ref.path, "a label map")
     difference = grid_difference(geometry, volume.geometry)
     if difference is not None:
-        return {}, [f"{ref.path.name}: labels are not used, they lie on another grid ({difference})."]
-    labels = np.rint(volume.data).astype(np.int16)
+        return None, [f"{ref.path.name}: labels are not used, they lie on another grid ({difference})."]
+    return np.rint(volume.data).astype(np.int16), []
+
+
+def _tumour_regions(labels: NDArray[np.int16]) -> dict[str, Mask]:
     return {
         "tumour": labels > 0,
         "enhancing": (labels == 3) | (labels == 4),  # 4 until BraTS 2021, 3 from 2023
         "oedema": labels == 2,
         "necrosis": labels == 1,
-    }, []
+    }
 
 
 def read_single(path: Path, what: str) -> Volume:

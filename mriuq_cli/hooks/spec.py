@@ -63,9 +63,12 @@ def mriuq_loss(config: Config, stage: str) -> Callable[[nn.Module, Any], Mapping
 
 @hookspec(firstresult=True)
 def mriuq_dataset(
-    config: Config, cases: Cases, stage: str, split: str, previous: Mapping[str, nn.Module]
+    config: Config, cases: Cases, stage: str, split: str, previous: Mapping[str, nn.Module], context: Context
 ) -> Dataset[Any]:
-    """Return a map-style dataset for ``split`` (``train`` or ``validation``) over ``cases``."""
+    """Return a map-style dataset for ``split`` (``train`` or ``validation``) over ``cases``.
+
+    ``context.device`` is where training computes: a dataset that has much to compute may do it there.
+    """
     raise NotImplementedError
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mriuq_cli.hooks.context import Context
 from mriuq_cli.testing.check import NotApplicable, require
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ def _first_batch(bench: Bench, config: Mapping[str, Any], stage: str) -> Any:
     from mriuq_cli.training.loop import batch_indices, fetch
 
     cases = [lambda seed=seed: _whole(bench, seed) for seed in (1, 2)]
-    dataset = bench.plugin.call("mriuq_dataset", config=config, cases=cases, stage=stage, split="train", previous={})
+    dataset = bench.plugin.call(
+        "mriuq_dataset", config=config, cases=cases, stage=stage, split="train", previous={}, context=Context(config)
+    )
     length = len(dataset) if hasattr(dataset, "__len__") else None
     require(length != 0, "the training dataset is empty")
     return fetch(dataset, batch_indices(dataset, seed=0, step=0, batch=1), "cpu")

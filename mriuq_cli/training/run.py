@@ -20,6 +20,7 @@ from mriuq_cli.data.atomic import atomic_file
 from mriuq_cli.data.case import Case, CaseRef, Cohort
 from mriuq_cli.data.reader import read_case
 from mriuq_cli.errors import InputError, MachineError, MethodError, UsageError
+from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.manager import Plugin
 from mriuq_cli.hooks.roles import Stage
 from mriuq_cli.training.checkpoint import save_weights
@@ -187,10 +188,14 @@ def _task(
 ) -> Task:
     """Ask the method for the objective and the data of one stage."""
 
+    context = Context(config, run.device, run.threads, seed=recipe.seed)
+
     def dataset(cohort: Cohort, split: str) -> Any:
         noted = seen if split == "train" else {}
         cases = [partial(_remember, place, ref, noted) for place, ref in enumerate(cohort)]
-        return plugin.call("mriuq_dataset", config=config, cases=cases, stage=stage, split=split, previous=previous)
+        return plugin.call(
+            "mriuq_dataset", config=config, cases=cases, stage=stage, split=split, previous=previous, context=context
+        )
 
     return Task(
         model=model,

@@ -70,6 +70,8 @@ def _in_folder(
             single.append(path)
         else:
             groups.setdefault(case, []).append((role, path))
+    if len(roles) == 1 and groups:  # masks and maps beside the image that is named
+        single = []
     alone = [ref for path in single if (ref := _single(path, roles, order, missing)) is not None]
     named = {ref.id for ref in alone}
     grouped = [_group(name, found, roles, missing) for name, found in groups.items() if name not in named]

@@ -1,0 +1,1 @@
+"""Image quality from the uncertainty of cleaning a scan."""

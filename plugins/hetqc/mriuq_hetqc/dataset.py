@@ -1,0 +1,163 @@
+"""Training crops as an endless stream: item ``i`` is a function of the seed and ``i`` alone.
+
+Heads are changed as other scanners show them, corrupted whole, scaled as in use, and then cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from mriuq_cli.api import Cases, ras_geometry, to_ras
+from mriuq_hetqc.scan import full_scale, pad_to, prepare, to_working
+from mriuq_hetqc.spoil import soft_region, spoil
+
+_UNKNOWN = 255
+_HEAD = 0.1
+"""Share of full scale above which a voxel of the clean image is head."""
+_REACH = 5
+"""Voxels around the head that count fully."""
+_OUTSIDE = 0.1
+"""How much the rest of the background counts."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A clean head on the working grid: scaled image (float16) and tissue labels (uint8; 255 where unknown)."""
+
+    image: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """A corrupted head and the clean one, both scaled by the corrupted one, with labels and places inside the head."""
+
+    spoilt: Tensor
+    clean: Tensor
+    labels: Tensor
+    inside: Tensor
+
+
+class Crops(Dataset[Any]):
+    """Cubes of corrupted heads beside the clean ones.
+
+    Parameters
+    ----------
+    config
+        ``crop`` (edge in voxels), ``reuse`` (crops of a corrupted head), ``slots`` (corrupted heads at hand), ``seed``.
+    cases
+        Readers of clean heads, image ``t1``; labels 1 fluid, 2 grey matter, 3 white matter where they are known.
+    device
+        Where the work is done.
+    change
+        Whether contrast, size and field of view are varied.
+    """
+
+    def __init__(self, config: Mapping[str, Any], cases: Cases, device: str, *, change: bool) -> None:
+        self.config = config
+        self.device = torch.device(device)
+        self.change = change
+        self.heads = [self._read(case) for case in cases]
+        self.ready: dict[int, tuple[int, Pair]] = {}
+
+    def _read(self, read: Any) -> Head:
+        case = read()
+        scan = prepare(case.volumes["t1"].data, case.geometry, case.id)
+        image = (scan.image / scan.scale).clamp(0, 8).half()
+        labels = torch.full(image.shape, _UNKNOWN, dtype=torch.uint8)
+        if case.labels is not None:
+            ras = torch.from_numpy(np.ascontiguousarray(to_ras(case.labels, case.geometry)[scan.box]))
+            shares = [to_working((ras == k).float(), ras_geometry(case.geometry).spacing) for k in range(4)]
+            labels = torch.stack(shares).argmax(0).to(torch.uint8)
+        least = self.config["crop"]
+        image, labels = (pad_to(t, 1 if min(t.shape) >= least else least) for t in (image, labels))
+        return Head(image.to(self.device), labels.to(self.device))
+
+    def _pair(self, group: int) -> Pair:
+        """Return a head, changed and corrupted."""
+        rng = np.random.default_rng((int(self.config["seed"]), 1, group))
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
+        head = self.heads[int(rng.integers(len(self.heads)))]
+        clean, labels = head.image.float(), head.labels
+        if self.change:
+            clean, labels = other_scanner(clean, labels, rng, int(self.config["crop"]))
+        bad = spoil(clean, rng, generator).image
+        scale = full_scale(bad)
+        inside = (clean > _HEAD * full_scale(clean)).flatten().nonzero()[:, 0]
+        return Pair(bad / scale, clean / scale, labels, inside)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Return ``image``, ``clean`` and ``weight`` ``(1, n, n, n)`` and ``labels`` ``(n, n, n)``, int64."""
+        slots, reuse = int(self.config["slots"]), int(self.config["reuse"])
+        slot, turn = index % slots, index // slots // reuse
+        group = turn * slots + slot
+        if self.ready.get(slot, (-1,))[0] != group:
+            self.ready[slot] = (group, self._pair(group))
+        pair = self.ready[slot][1]
+        rng = np.random.default_rng((int(self.config["seed"]), 2, index))
+        cube = self._cube(pair, rng)
+        clean = pair.clean[cube]
+        head = (clean > _HEAD).float()[None, None]
+        near = functional.max_pool3d(head, 2 * _REACH + 1, 1, _REACH)[0]
+        return {
+            "image": pair.spoilt[cube][None],
+            "clean": clean[None],
+            "weight": near + _OUTSIDE * (1 - near),
+            "labels": pair.labels[cube].long(),
+        }
+
+    def _cube(self, pair: Pair, rng: np.random.Generator) -> tuple[slice, slice, slice]:
+        """Draw a cube around a random voxel of the head, its corner on even voxels."""
+        edge, size = int(self.config["crop"]), tuple(pair.clean.shape)
+        place = int(pair.inside[int(rng.integers(len(pair.inside)))]) if len(pair.inside) else 0
+        centre = np.unravel_index(place, size)
+        starts = [min(max(0, int(c) - edge // 2), n - edge) // 2 * 2 for c, n in zip(centre, size, strict=True)]
+        return (*(slice(s, s + edge) for s in starts),)  # type: ignore[return-value]
+
+
+def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least: int) -> tuple[Tensor, Tensor]:
+    """Change a clean head as other scanners, sizes and preparations show it; sides stay at ``least`` voxels or more."""
+    if rng.random() < 0.5:
+        image, labels = image.flip(0), labels.flip(0)
+    if rng.random() < 0.6:
+        factor = float(rng.uniform(0.85, 1.25))
+        shape = [max(least, round(n * factor)) for n in image.shape]
+        image = functional.interpolate(image[None, None], size=shape, mode="trilinear", align_corners=False)[0, 0]
+        moved = functional.interpolate(labels[None, None].float(), size=shape, mode="nearest-exact")[0, 0]
+        labels = moved.to(torch.uint8)
+    if rng.random() < 0.2:
+        image = _thick(image, int(rng.integers(3)), float(rng.uniform(2, 5)))
+    image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))
+    image = image * _smooth_gain(image, rng)
+    if rng.random() < 0.3 and bool((labels < 4).any()):
+        image = _without_skull(image, labels)
+    elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off
+        image = image * (soft_region(image.shape, rng, image.device) < 0.5)
+    return image, labels
+
+
+def _thick(image: Tensor, axis: int, factor: float) -> Tensor:
+    """Average along one axis as thick slices do, and interpolate back."""
+    few = list(image.shape)
+    few[axis] = max(4, round(few[axis] / factor))
+    coarse = functional.interpolate(image[None, None], size=few, mode="area")
+    return functional.interpolate(coarse, size=image.shape, mode="trilinear", align_corners=False)[0, 0]
+
+
+def _smooth_gain(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Return a positive field that varies slowly, as receive coils make it."""
+    knots = torch.from_numpy(rng.normal(0, 0.2, (1, 1, 3, 3, 3)).astype(np.float32)).to(image.device)
+    return functional.interpolate(knots, size=image.shape, mode="trilinear", align_corners=True)[0, 0].exp()
+
+
+def _without_skull(image: Tensor, labels: Tensor) -> Tensor:
+    brain = ((labels > 0) & (labels < 4)).float()[None, None]
+    return image * (functional.max_pool3d(brain, 3, 1, 1)[0, 0] > 0)

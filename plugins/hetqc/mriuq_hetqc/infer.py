@@ -1,0 +1,110 @@
+"""One pass of the network over a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mriuq_hetqc.scan import Scan
+
+_HEAD = 0.1
+_REACH = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the network says of a scan, on the working grid ``(x, y, z)``, float32, on the device that computed it.
+
+    Parameters
+    ----------
+    image
+        The scaled scan.
+    residual, sigma
+        Correction and its standard deviation, as shares of full scale.
+    head
+        Voxels of the cleaned head and those around it, bool.
+    classes
+        Tissue of each voxel, int64 (0 outside the brain, 1 fluid, 2 grey, 3 white; 1 for grey alone in the published
+        form); None without the task.
+    sigma_task
+        Standard deviation of the segmentation, unitless; None without the task.
+    features
+        Float32 ``(C,)``: mean of the network's deepest image over the head.
+    epistemic
+        Standard deviation of the cleaned image over passes with dropout, or None.
+    """
+
+    image: Tensor
+    residual: Tensor
+    sigma: Tensor
+    head: Tensor
+    classes: Tensor | None
+    sigma_task: Tensor | None
+    features: Tensor
+    epistemic: Tensor | None = None
+
+    @property
+    def brain(self) -> Tensor:
+        """Voxels that the network takes for brain, fluid inside it included; the head without that task."""
+        return self.head if self.classes is None else self.classes > 0
+
+    @property
+    def recovered(self) -> Tensor:
+        """The cleaned image, scaled; not negative, as magnitudes are."""
+        return (self.image + self.residual).clamp_min(0)
+
+
+@torch.inference_mode()
+def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int = 0, seed: int = 0) -> Reading:
+    """Run the network once, and ``passes`` times more with dropout where the epistemic uncertainty is wanted."""
+    batch = scan.padded(int(model.multiple)).to(device)
+    answer = model(batch)
+    x, y, z = scan.image.shape
+
+    def cut(values: Tensor) -> Tensor:
+        return values[0, 0, :x, :y, :z].float()
+
+    image, residual = cut(batch), cut(answer.residual)
+    head = _around(image + residual)
+    classes = sigma_task = None
+    if answer.logits is not None and answer.task_log_variance is not None:
+        classes = answer.logits[0].argmax(0)[:x, :y, :z]
+        sigma_task = cut((0.5 * answer.task_log_variance).exp())
+    return Reading(
+        image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head,
+        classes=classes, sigma_task=sigma_task, features=_pooled(answer.features, head),
+        epistemic=_spread(model, batch, cut, passes, seed) if passes else None,
+    )  # fmt: skip
+
+
+def _around(clean: Tensor) -> Tensor:
+    """Return the head and a few voxels about it."""
+    head = (clean > _HEAD).float()[None, None]
+    return torch.nn.functional.max_pool3d(head, 2 * _REACH + 1, 1, _REACH)[0, 0] > 0
+
+
+def _pooled(features: Tensor, head: Tensor) -> Tensor:
+    """Return the mean over the head of each channel."""
+    where = torch.nn.functional.interpolate(head.float()[None, None], size=features.shape[-3:], mode="area")[0, 0]
+    where = where.to(features)
+    return ((features[0] * where).sum((1, 2, 3)) / where.sum().clamp_min(1e-6)).float()
+
+
+def _spread(model: nn.Module, batch: Tensor, cut: Callable[[Tensor], Tensor], passes: int, seed: int) -> Tensor:
+    """Return the standard deviation of the cleaned image over passes with dropout."""
+    torch.manual_seed(seed)
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Dropout3d)]
+    total = square = torch.zeros((), device=batch.device)
+    for layer in layers:
+        layer.train()
+    try:
+        for _ in range(passes):
+            found = cut(model(batch).residual)
+            total, square = total + found, square + found**2
+    finally:
+        for layer in layers:
+            layer.eval()
+    return (square / passes - (total / passes) ** 2).clamp_min(0).sqrt()

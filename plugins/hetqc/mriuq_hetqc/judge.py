@@ -1,0 +1,75 @@
+"""The answer to ``mriuq_judge``: one pass of the network, its figures beside those of reference scans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mriuq_cli.api import Case, Context, Estimate, Judgement, Score, familiarity_of, shipped_model
+from mriuq_hetqc import yardsticks
+from mriuq_hetqc.infer import Reading, read_scan
+from mriuq_hetqc.kind import describe
+from mriuq_hetqc.predict import clean_estimate
+from mriuq_hetqc.quality import MEANINGS, figures
+from mriuq_hetqc.scan import Scan, prepare
+
+METHOD = "hetqc"
+PASSES = 8
+"""Passes with dropout for the epistemic uncertainty."""
+_GROUPS = {"visual": "visual", "algorithmic": "algorithmic"}
+
+
+def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement:
+    """Judge a scan with the weights that ship.
+
+    Raises
+    ------
+    InputError
+        If the scan cannot be a head.
+    WeightsError
+        If the weights or their reference scans cannot be used.
+    """
+    (volume,) = case.volumes.values()
+    context.progress(0.0, "prepare")
+    model, shipped = shipped_model(METHOD, None, context.device)
+    known = yardsticks.load(shipped.folder)
+    scan = prepare(volume.data, case.geometry, case.id)
+    context.progress(0.2, "network")
+    passes = PASSES if options.get("epistemic") else 0
+    reading = read_scan(model, scan, context.device, passes=passes, seed=context.seed)
+    context.progress(0.8, "figures")
+    found = figures(reading)
+    if reading.epistemic is not None:
+        found["epistemic"] = float(reading.epistemic[reading.brain].square().mean().sqrt())
+    wanted = bool(options.get("maps"))
+    return Judgement(
+        scores={name: _score(name, value, known) for name, value in found.items()},
+        artefacts=known.reading.shares(reading.features.cpu().double().numpy()),
+        familiarity=familiarity_of(describe(reading, volume=scan.voxel_volume), known.kind),
+        estimates={"recovered": _calibrated(clean_estimate(volume.data, scan, reading), known)} if wanted else {},
+        maps=_maps(scan, reading) if wanted else {},
+        facts={"Scale": scan.scale, "BrainMillilitres": round(float(reading.brain.sum()) * scan.voxel_volume / 1000)},
+    )
+
+
+def _score(name: str, value: float, known: yardsticks.Yardsticks) -> Score:
+    meaning = MEANINGS.get(name, "root mean square spread of the cleaned brain over passes with dropout")
+    return Score(value, "low", meaning, _GROUPS.get(name, ""), known.scores.get(name))
+
+
+def _calibrated(estimate: Estimate, known: yardsticks.Yardsticks) -> Estimate:
+    """Make the bounds hold as they did on heads that the weights never saw."""
+    half = (estimate.upper - estimate.value) * np.float32(known.stretch)
+    return estimate.with_bounds(estimate.value - half, estimate.value + half)
+
+
+def _maps(scan: Scan, reading: Reading) -> dict[str, Any]:
+    maps: dict[str, Any] = {"sigma-recon": scan.restore(reading.sigma * scan.scale)}
+    if reading.classes is not None and reading.sigma_task is not None:
+        maps["tissues"] = scan.restore_labels(reading.classes)
+        maps["sigma-task"] = scan.restore(reading.sigma_task)
+    if reading.epistemic is not None:
+        maps["sigma-epistemic"] = scan.restore(reading.epistemic * scan.scale)
+    return maps

@@ -1,0 +1,73 @@
+"""Losses that learn a variance for each voxel, as printed and in a form that cannot run away.
+
+Equation 1: ``1/2 exp(-s) (y - f)^2 + 1/2 s`` with ``s = log sigma_r^2``, whose optimum is the expected squared error.
+Equation 2: ``exp(-s) CE + 1/2 s`` with ``s = log sigma_s^2``. Equation 3: their sum. ``s`` is bounded by the network.
+With ``beta`` a voxel's regression loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR 2022),
+so that hard voxels are not given up early: 0 is equation 1, 1 gives the mean the gradient of the squared error. That
+factor is divided by its own mean, or the second task would outweigh the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mriuq_hetqc.network import CLASSES, Answer
+
+
+def regression(error: Tensor, log_variance: Tensor, beta: float = 0.0) -> Tensor:
+    """Return equation 1 for each voxel, float32; ``error`` is ``y - f``."""
+    s = log_variance.float()
+    loss = 0.5 * torch.exp(-s) * error.float().square() + 0.5 * s
+    if not beta:
+        return loss
+    factor = torch.exp(beta * s.detach())
+    return loss * factor / factor.mean()
+
+
+def segmentation(logits: Tensor, log_variance: Tensor, labels: Tensor) -> Tensor:
+    """Return equation 2 for each voxel, float32; 0 where ``labels`` are not among the classes."""
+    known = labels < logits.shape[1]
+    entropy = functional.cross_entropy(logits.float(), labels.where(known, 0), reduction="none")
+    s = log_variance[:, 0].float()
+    return torch.where(known, torch.exp(-s) * entropy + 0.5 * s, 0.0)
+
+
+class Objective:
+    """Loss of a batch ``{image, clean, weight, labels}``: equation 3 over the head and a little of what is around it.
+
+    Parameters
+    ----------
+    beta
+        See :func:`regression`.
+    grey_only
+        Whether the segmentation tells grey matter from everything else, as published, instead of every tissue.
+    """
+
+    def __init__(self, beta: float, *, grey_only: bool = False) -> None:
+        self.beta = beta
+        self.grey_only = grey_only
+
+    def __call__(self, model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Return the loss and its parts, each a scalar; ``ratio`` is RMS error over RMS sigma, 1 if sizes are right."""
+        answer: Answer = model(batch["image"])
+        weight = batch["weight"]
+        error = batch["clean"] - batch["image"] - answer.residual
+        total = weight.sum().clamp_min(1.0)
+        clean = (regression(error, answer.log_variance, self.beta) * weight).sum() / total
+        with torch.no_grad():
+            squares = (error.square() * weight).sum() / (answer.log_variance.exp() * weight).sum()
+        parts = {"loss": clean, "clean": clean, "ratio": squares.sqrt()}
+        if answer.logits is None or answer.task_log_variance is None:
+            return parts
+        labels = batch["labels"]
+        if self.grey_only:
+            labels = torch.where(labels < CLASSES, (labels == 2).long(), labels)
+        known = (labels < answer.logits.shape[1]) * weight[:, 0]
+        task = segmentation(answer.logits, answer.task_log_variance, labels) * weight[:, 0]
+        mean = task.sum() / known.sum().clamp_min(1.0)
+        return {**parts, "loss": clean + mean, "task": mean}

@@ -1,0 +1,153 @@
+"""The network of our own presets: a U-Net on the image folded 2 x 2 x 2 into channels, one decoder a task.
+
+Folding loses nothing and takes the work to half resolution. There is no norm over the field of view, so what is said
+of a voxel depends on its surroundings alone, not on how much is in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+CLASSES = 4
+"""Outside the brain, fluid, grey matter, white matter."""
+SIGMA = (-13.8, 4.0)
+"""Bounds of ``log sigma_r^2``: from a thousandth of full scale upwards."""
+TASK = (-7.0, 5.0)
+"""Bounds of ``log sigma_s^2``."""
+_FIRST_SIGMA = -6.0
+"""Where ``log sigma_r^2`` starts: sigma 0.05 of full scale."""
+
+
+class Answer(NamedTuple):
+    """What a network says of scaled images ``(B, 1, X, Y, Z)``.
+
+    Parameters
+    ----------
+    residual
+        ``(B, 1, X, Y, Z)``; the clean image is the input plus it.
+    log_variance
+        ``log sigma_r^2`` of the clean image, within :data:`SIGMA`, same shape.
+    logits
+        ``(B, CLASSES, X, Y, Z)``, or None for a network without the second task.
+    task_log_variance
+        ``log sigma_s^2`` of the segmentation, within :data:`TASK`, ``(B, 1, X, Y, Z)``, or None.
+    features
+        The bottom of the network, ``(B, C, x, y, z)``, which says what kind of image this is.
+    """
+
+    residual: Tensor
+    log_variance: Tensor
+    logits: Tensor | None
+    task_log_variance: Tensor | None
+    features: Tensor
+
+
+def fold(image: Tensor) -> Tensor:
+    """Fold ``(B, C, X, Y, Z)`` into ``(B, 8 C, X/2, Y/2, Z/2)``."""
+    b, c, x, y, z = image.shape
+    split = image.reshape(b, c, x // 2, 2, y // 2, 2, z // 2, 2)
+    return split.permute(0, 3, 5, 7, 1, 2, 4, 6).reshape(b, 8 * c, x // 2, y // 2, z // 2)
+
+
+def unfold(image: Tensor) -> Tensor:
+    """Undo :func:`fold`."""
+    b, c, x, y, z = image.shape
+    split = image.reshape(b, 2, 2, 2, c // 8, x, y, z)
+    return split.permute(0, 4, 5, 1, 6, 2, 7, 3).reshape(b, c // 8, 2 * x, 2 * y, 2 * z)
+
+
+def bounded(z: Tensor, limits: tuple[float, float]) -> Tensor:
+    """Keep a log-variance within limits, smoothly from below: ``lo + softplus(z - lo)``, at most ``hi``; float32.
+
+    Without a floor the loss has none either, and confident voxels would drive it.
+    """
+    low, high = limits
+    return (low + functional.softplus(z.float() - low)).clamp_max(high)
+
+
+class Block(nn.Sequential):
+    """Two 3 x 3 x 3 convolutions, each with a leaky rectifier."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv3d(inputs, outputs, 3, padding=1),
+            nn.LeakyReLU(0.1, inplace=True),
+            nn.Conv3d(outputs, outputs, 3, padding=1),
+            nn.LeakyReLU(0.1, inplace=True),
+        )
+
+
+class Decoder(nn.Module):
+    """From the bottom back to the folded grid, with the encoder's images beside."""
+
+    def __init__(self, widths: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        pairs = list(zip(widths[:-1], widths[1:], strict=True))[::-1]
+        self.blocks = nn.ModuleList(Block(below + width, width) for width, below in pairs)
+        self.head = nn.Conv3d(widths[0], outputs, 1)
+
+    def forward(self, levels: Sequence[Tensor]) -> Tensor:
+        """Map the encoder's images, finest first, to ``(B, outputs, x, y, z)``."""
+        x = levels[-1]
+        for block, beside in zip(self.blocks, levels[-2::-1], strict=True):
+            x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
+            x = block(torch.cat((x, beside), dim=1))
+        found: Tensor = self.head(x)
+        return found
+
+
+class FoldedUNet(nn.Module):
+    """Cleaned image with its log-variance and, as a second task, tissue classes with theirs.
+
+    Parameters
+    ----------
+    widths
+        Channels at half resolution and each halving below it.
+    multi_task
+        Whether there is a second decoder.
+    dropout
+        Chance that a channel of the two deepest images is left out, in training and for the epistemic uncertainty.
+    """
+
+    def __init__(self, widths: Sequence[int], *, multi_task: bool, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.multiple = 2 ** len(widths)
+        self.dropout = nn.Dropout3d(dropout)
+        self.encoder = nn.ModuleList(Block(a, b) for a, b in zip((8, *widths[:-1]), widths, strict=True))
+        self.clean = Decoder(widths, 16)
+        self.task = Decoder(widths, 8 * (CLASSES + 1)) if multi_task else None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start as a copy of the input that is unsure by the same everywhere."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv3d):
+                nn.init.kaiming_normal_(layer.weight, a=0.1, nonlinearity="leaky_relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        for decoder in (self.clean, self.task):
+            if decoder is not None:
+                nn.init.normal_(decoder.head.weight, std=1e-3)
+        with torch.no_grad():
+            self.clean.head.bias.copy_(torch.tensor([0.0, _FIRST_SIGMA]).repeat(8))
+
+    def forward(self, image: Tensor) -> Answer:
+        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``."""
+        levels = []
+        x = fold(image)
+        for depth, block in enumerate(self.encoder):
+            x = block(functional.max_pool3d(x, 2) if depth else x)
+            if depth >= len(self.encoder) - 2:
+                x = self.dropout(x)
+            levels.append(x)
+        clean = unfold(self.clean(levels))
+        residual, log_variance = clean[:, :1].float(), bounded(clean[:, 1:], SIGMA)
+        if self.task is None:
+            return Answer(residual, log_variance, None, None, x)
+        task = unfold(self.task(levels))
+        return Answer(residual, log_variance, task[:, :CLASSES].float(), bounded(task[:, CLASSES:], TASK), x)

@@ -1,0 +1,75 @@
+"""Figures of a scan's quality, read off one pass of the network; all but the last three are shares of full scale.
+
+Full scale is the 99th percentile of the bright voxels of the scan as given (:func:`mriuq_hetqc.scan.full_scale`), so
+figures of scans in other units compare. ``visual`` is of the whole head, ``algorithmic`` of the brain alone.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from mriuq_hetqc.infer import Reading
+
+_LEAST = 20_000
+"""Voxels below which a region is not taken for what it is called: a scan with no more brain than that shows none."""
+_SAMPLED = 500_000
+_NEAR = 2
+"""Voxels around grey matter in which the segmentation is decided."""
+
+MEANINGS = {
+    "visual": "root of sigma^2 plus what was removed^2, whole head: how it looks",
+    "algorithmic": "mean sigma of the segmentation in the brain: how good it is for telling tissues apart",
+    "sigma_recon_median": "median sigma of cleaning, brain",
+    "sigma_recon_q1": "first quartile of it",
+    "sigma_recon_q3": "third quartile of it",
+    "sigma_recon_rms": "root mean square sigma of cleaning, brain",
+    "sigma_recon_p90": "90th percentile of it",
+    "sigma_recon_mean": "mean of it",
+    "recoverable": "root mean square of what was removed, brain",
+    "sigma_task_median": "median sigma of the segmentation about grey matter",
+    "sigma_task_p90": "90th percentile of it",
+    "ratio_brain_head": "mean sigma of cleaning in the brain over that in the head: below 1 where artefacts lie outside",
+}
+"""What each figure is."""
+
+
+def figures(reading: Reading) -> dict[str, float]:
+    """Return the figures of :data:`MEANINGS`; those of the segmentation only where the network has one."""
+    head = reading.head
+    brain = reading.brain if int(reading.brain.sum()) >= _LEAST else head
+    sigma, removed = reading.sigma[brain], reading.residual[brain]
+    quartiles = _quantiles(sigma, (0.25, 0.5, 0.75, 0.9))
+    whole = reading.sigma[head].square() + reading.residual[head].square()
+    found = {
+        "visual": float(whole.mean().sqrt()),
+        "sigma_recon_median": quartiles[1],
+        "sigma_recon_q1": quartiles[0],
+        "sigma_recon_q3": quartiles[2],
+        "sigma_recon_rms": float(sigma.square().mean().sqrt()),
+        "sigma_recon_p90": quartiles[3],
+        "sigma_recon_mean": float(sigma.mean()),
+        "recoverable": float(removed.square().mean().sqrt()),
+        "ratio_brain_head": float(sigma.mean() / reading.sigma[head].mean()),
+    }
+    if reading.sigma_task is None or reading.classes is None:
+        return found
+    grey = reading.classes == 2
+    task = reading.sigma_task[_wider(grey) if int(grey.sum()) >= _LEAST else brain]
+    middle, high = _quantiles(task, (0.5, 0.9))
+    return found | {
+        "algorithmic": float(reading.sigma_task[brain].mean()),
+        "sigma_task_median": middle,
+        "sigma_task_p90": high,
+    }
+
+
+def _quantiles(values: Tensor, at: tuple[float, ...]) -> list[float]:
+    thinned = values[:: max(1, len(values) // _SAMPLED)]
+    return torch.quantile(thinned, torch.tensor(at, device=thinned.device)).tolist()
+
+
+def _wider(region: Tensor) -> Tensor:
+    grown = functional.max_pool3d(region.float()[None, None], 2 * _NEAR + 1, 1, _NEAR)
+    return grown[0, 0] > 0

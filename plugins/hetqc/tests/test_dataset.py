@@ -1,0 +1,71 @@
+"""Training crops: reproducible, corrupted before they are cut, clean beside corrupted."""
+
+import numpy as np
+import pytest
+import torch
+from mriuq_hetqc.dataset import Crops
+from mriuq_hetqc.spoil import ARTEFACTS, add_noise, soft_region, spoil
+
+from mriuq_cli.data.case import Case
+from mriuq_cli.data.geometry import geometry_from_affine
+from mriuq_cli.data.volume import Volume
+
+CONFIG = {"crop": 32, "reuse": 2, "slots": 2, "seed": 3}
+
+
+def head(labels=True):
+    grid = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in (48, 56, 48)), indexing="ij"))
+    r = np.sqrt((grid**2).sum(0))
+    image = np.where(r < 0.9, 400 + 300 * np.cos(9 * r), 0).astype(np.float32)
+    geometry = geometry_from_affine(image.shape, np.eye(4))
+    tissues = np.select([r < 0.3, r < 0.5, r < 0.7], [3, 2, 1], 0).astype(np.int16) if labels else None
+    return Case("head", geometry, {"t1": Volume(image, geometry)}, labels=tissues)
+
+
+def test_an_item_is_a_function_of_seed_and_number_alone():
+    first, again = (Crops(CONFIG, [head, head], "cpu", change=True) for _ in range(2))
+    far = again[9]
+    for index in range(9):
+        first[index]
+    assert all(torch.equal(first[9][name], far[name]) for name in far)
+
+
+def test_crops_have_the_shapes_that_the_loss_expects():
+    item = Crops(CONFIG, [head], "cpu", change=True)[0]
+    assert item["image"].shape == item["clean"].shape == item["weight"].shape == (1, 32, 32, 32)
+    assert item["labels"].shape == (32, 32, 32)
+    assert set(item["labels"].unique().tolist()) <= {0, 1, 2, 3}
+
+
+def test_a_head_without_labels_says_so_in_every_voxel():
+    item = Crops(CONFIG, [lambda: head(labels=False)], "cpu", change=False)[0]
+    assert set(item["labels"].unique().tolist()) == {255}
+
+
+def test_a_head_smaller_than_a_crop_is_padded():
+    item = Crops({**CONFIG, "crop": 64}, [head], "cpu", change=False)[0]
+    assert item["image"].shape == (1, 64, 64, 64)
+
+
+def test_one_in_seven_copies_is_untouched_and_every_artefact_occurs():
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    image = torch.from_numpy(head().volumes["t1"].data)[::2, ::2, ::2].contiguous()
+    found = [spoil(image, rng, generator) for _ in range(80)]
+    assert {name for one in found for name in one.artefacts} == set(ARTEFACTS)
+    clean = [one for one in found if not one.artefacts]
+    assert 3 <= len(clean) <= 25
+    assert all(torch.equal(one.image, image) for one in clean)
+
+
+def test_noise_has_the_level_that_is_stated():
+    image = torch.full((40, 40, 40), 100.0)
+    noisy = add_noise(image, 20.0, torch.Generator().manual_seed(0))
+    assert float((noisy - image).std()) == pytest.approx(10, rel=0.05)
+
+
+def test_regions_go_from_nothing_to_all():
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        where = soft_region(torch.Size((60, 60, 60)), rng, torch.device("cpu"))
+        assert float(where.min()) < 0.05
+        assert float(where.max()) > 0.95

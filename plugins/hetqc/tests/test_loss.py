@@ -1,0 +1,52 @@
+"""The losses: their optima, and finite gradients whatever the numbers."""
+
+import math
+
+import pytest
+import torch
+from mriuq_hetqc.loss import regression, segmentation
+
+
+def test_the_optimum_of_the_regression_is_the_expected_squared_error():
+    generator = torch.Generator().manual_seed(1)
+    sigma = torch.tensor([0.02, 0.1, 0.5])
+    error = sigma * torch.randn(4000, 3, generator=generator)
+    s = torch.zeros(3, requires_grad=True)
+    optimiser = torch.optim.Adam([s], lr=0.1)
+    for _ in range(400):
+        optimiser.zero_grad()
+        regression(error, s.expand_as(error)).mean().backward()
+        optimiser.step()
+    assert torch.allclose(torch.exp(0.5 * s.detach()), sigma, rtol=0.1)
+
+
+def test_the_optimum_of_the_segmentation_is_twice_the_expected_cross_entropy():
+    entropy = -math.log(0.7)
+    logits = torch.log(torch.tensor([0.7, 0.3])).reshape(1, 2, 1, 1, 1)
+    labels = torch.zeros(1, 1, 1, 1, dtype=torch.long)
+    best = math.log(2 * entropy)
+    loss = [float(segmentation(logits, torch.full((1, 1, 1, 1, 1), best + d), labels)) for d in (-0.2, 0, 0.2)]
+    assert loss[1] < min(loss[0], loss[2])
+
+
+def test_voxels_without_a_label_do_not_count():
+    logits, spread = torch.randn(1, 4, 1, 1, 2), torch.zeros(1, 1, 1, 1, 2)
+    labels = torch.tensor([[[[1, 255]]]])
+    loss = segmentation(logits, spread, labels)
+    assert float(loss[..., 0]) > 0
+    assert float(loss[..., 1]) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("beta", [0.0, 0.5])
+def test_gradients_are_finite(dtype, beta):
+    error = torch.tensor([0.0, 1e3], dtype=dtype, requires_grad=True)
+    s = torch.tensor([-13.8, 4.0], dtype=dtype, requires_grad=True)
+    regression(error, s, beta).mean().backward()
+    assert torch.isfinite(error.grad).all()
+    assert torch.isfinite(s.grad).all()
+
+
+def test_the_factor_that_spares_hard_voxels_keeps_the_size_of_the_loss():
+    error, s = torch.full((10,), 0.1), torch.full((10,), -4.0)
+    assert float(regression(error, s, 0.5).mean()) == pytest.approx(float(regression(error, s).mean()))

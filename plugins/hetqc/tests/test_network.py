@@ -1,0 +1,49 @@
+"""The networks: sizes of the published form, folding without loss, bounded spreads."""
+
+import pytest
+import torch
+from mriuq_hetqc.network import SIGMA, FoldedUNet, bounded, fold, unfold
+from mriuq_hetqc.published import PublishedUNet
+
+PAPER = (30, 60, 120, 240, 480)
+
+
+@pytest.mark.parametrize(("multi_task", "count"), [(False, 14_488_292), (True, 19_665_665)])
+def test_the_published_network_has_the_size_of_its_sources(multi_task, count):
+    with torch.device("meta"):
+        network = PublishedUNet(PAPER, multi_task=multi_task)
+    assert sum(p.numel() for p in network.parameters()) == count
+
+
+def test_folding_loses_nothing():
+    image = torch.randn(2, 3, 4, 6, 8)
+    assert fold(image).shape == (2, 24, 2, 3, 4)
+    assert torch.equal(unfold(fold(image)), image)
+
+
+@pytest.mark.parametrize("network", [FoldedUNet((4, 4, 4), multi_task=True), PublishedUNet((4, 6, 8), multi_task=True)])
+def test_a_fresh_network_hands_the_scan_back_and_is_unsure_by_the_same_everywhere(network):
+    answer = network.eval()(torch.rand(1, 1, 16, 16, 16))
+    assert float(answer.residual.detach().abs().max()) < 0.2
+    assert torch.exp(0.5 * answer.log_variance.detach()).mean() == pytest.approx(0.05, rel=0.5)
+    assert answer.logits.shape[2:] == answer.task_log_variance.shape[2:] == (16, 16, 16)
+
+
+def test_a_spread_stays_within_bounds_and_keeps_a_gradient_above_the_floor():
+    z = torch.tensor([-50.0, -13.0, 0.0, 50.0], requires_grad=True)
+    s = bounded(z, SIGMA)
+    assert float(s.detach().min()) == pytest.approx(SIGMA[0])
+    assert float(s.detach().max()) == SIGMA[1]
+    s.sum().backward()
+    assert z.grad[1] > 0.5
+    assert torch.isfinite(z.grad).all()
+
+
+def test_what_is_said_of_a_voxel_does_not_depend_on_what_is_far_away():
+    torch.manual_seed(0)
+    network = FoldedUNet((4, 4), multi_task=False).eval()
+    image = torch.rand(1, 1, 64, 16, 16)
+    other = image.clone()
+    other[:, :, 48:] = 0
+    first, second = network(image), network(other)
+    assert torch.equal(first.log_variance[:, :, :16], second.log_variance[:, :, :16])
