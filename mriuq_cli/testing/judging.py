@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mriuq_cli.errors import InputError
+from mriuq_cli.errors import InputError, WeightsError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.testing.check import NotApplicable, require
 from mriuq_cli.testing.phantom import phantom_case, reoriented
@@ -46,6 +46,7 @@ def _scan(bench: Bench) -> Case:
 
 
 def _asked(bench: Bench, scan: Case, *, maps: bool) -> Judgement:
+    from mriuq_cli.inference.shipped import shipped_state
     from mriuq_cli.uncertainty.judgement import Judgement
 
     if not bench.plugin.has("mriuq_judge"):
@@ -55,6 +56,10 @@ def _asked(bench: Bench, scan: Case, *, maps: bool) -> Judgement:
         answer: Any = bench.plugin.call("mriuq_judge", scan=scan, options=options, context=Context())
     except InputError as error:
         raise NotApplicable(f"the method refuses the phantom: {error.what}") from error
+    except WeightsError as error:
+        if shipped_state(bench.plugin):
+            raise
+        raise NotApplicable("the method ships no weights yet") from error
     if answer is None:
         raise NotApplicable("the method does not judge the phantom")
     require(isinstance(answer, Judgement), f"the answer is a {type(answer).__name__}, not a Judgement")

@@ -306,6 +306,14 @@ def test_a_method_that_fails_on_a_scan_is_that_scans_error(lines, tmp_path):
     assert by_name["raise"]["judges"]["mriuq"]["scores"]
 
 
+def test_weights_that_cannot_be_used_stop_the_run(lines, tmp_path):
+    for name in ("a", "weightless", "z"):
+        scan(tmp_path / "in" / f"{name}.nii.gz")
+    code, records = lines("in")
+    assert code == 5
+    assert [record["status"] for record in records] == ["done", "failed"]
+
+
 def test_a_scan_that_no_method_rates_has_no_verdict_and_counts_as_unfamiliar(lines, qc, tmp_path):
     code, (record,) = lines(scan(tmp_path / "silent.nii.gz"))
     assert (code, record["verdict"]) == (0, None)
