@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -66,7 +68,8 @@ def hear(
 def _asked(judge: Plugin, scan: Case, options: Mapping[str, Any], context: Context) -> Judgement | None:
     """Ask one judge; whatever it raises comes back worded, with the plugin's name."""
     try:
-        answer = judge.call("mriuq_judge", scan=scan, options=options, context=context)
+        with contextlib.redirect_stdout(sys.stderr):  # what a method prints is no result
+            answer = judge.call("mriuq_judge", scan=scan, options=options, context=context)
         if answer is not None:
             _require_sound(answer, scan)
     except MriuqError:

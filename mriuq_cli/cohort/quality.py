@@ -21,7 +21,7 @@ from mriuq_cli.cohort.thresholds import Thresholds
 from mriuq_cli.data.case import Case, CaseRef
 from mriuq_cli.data.layouts.scans import SCAN, require_distinct, require_one_image
 from mriuq_cli.data.sidecar import plain
-from mriuq_cli.errors import MachineError, MethodError, MriuqError, PartialFailure
+from mriuq_cli.errors import MachineError, MethodError, MriuqError, PartialFailure, WeightsError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.manager import CORE, Plugin, implementers
 from mriuq_cli.present.overview import draw_overview
@@ -81,7 +81,7 @@ def judge_scans(
     Raises
     ------
     MriuqError
-        Of the only scan, or what stops the whole run.
+        Of the only scan, or what stops the whole run: weights that cannot be used, an output folder.
     PartialFailure
         If some of several scans could not be judged.
     """
@@ -98,6 +98,8 @@ def judge_scans(
             step = _part(progress, number, len(refs), ref.id)
             record, error = _one(ref, judges, request, shared, step)
             emit(record)
+            if isinstance(error, WeightsError):  # the next scan would fare no better
+                raise error
             if error is not None:
                 failed.append(error)
             elif request.fail_on is not None:

@@ -43,11 +43,13 @@ def shipped_model(method: str, weights: str | None = None, device: str = "cpu") 
         If the device has no room for it.
     """
     plugin = get_plugin(method)
-    shipped = plugin.method.weights
-    # By its full path: a folder of that name where the user stands must not be taken for it.
-    place = None if weights is None or shipped is None else shipped / weights
-    if weights is not None and (place is None or not (place / META).is_file()):
+    sets, shipped = shipped_state(plugin), plugin.method.weights
+    if weights is None and not sets:
+        raise WeightsError("the method ships no weights, so it cannot be used yet", where=method)
+    if weights is not None and weights not in sets:
         raise WeightsError(f"the method ships no weights called {weights!r}", where=method)
+    # By its full path: a folder of that name where the user stands must not be taken for it.
+    place = shipped / weights if shipped is not None and weights is not None else None
     found = find_weights(plugin, place)
     return load_model(plugin, found, device), found
 

@@ -6,6 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from mriuq_cli.present.console import columns, has_colour, is_lively
@@ -59,7 +60,15 @@ def _row(record: Record) -> tuple[str, ...]:
     artefact = record["artefact"] if record["verdict"] != "pass" else None
     likely = f"{artefact['name']} {artefact['share']:.0%}" if artefact else "-"
     groups = (percentile_words(record["visual"]), percentile_words(record["algorithmic"]))
-    return (record["id"], *groups, likely, record["verdict"] or "-", record["reason"] or "not rated")
+    return (record["id"], *groups, likely, record["verdict"] or "-", _why(record))
+
+
+def _why(record: Record) -> str:
+    """Return the reason; for a pass, whose standing the row shows, how often such a one is wrong."""
+    if record["verdict"] != "pass":
+        return record["reason"] or "not rated"
+    kinds = [(kind, record[kind]["wrong"]) for kind in ("visual", "algorithmic") if record[kind]]
+    return "; ".join(f"{kind} {wrong}" for kind, wrong in kinds if wrong)
 
 
 def _classical_row(record: Record) -> tuple[str, ...]:
@@ -108,7 +117,7 @@ def _about(kind: str, group: Mapping[str, Any]) -> list[str]:
 
 def _figures(record: Record) -> dict[str, Any]:
     """Return the row of a scan: scores of the core under MRIQC's names, those of methods with their name in front."""
-    row: dict[str, Any] = {"bids_name": record["id"], "path": record["scan"], "status": record["status"]}
+    row: dict[str, Any] = {"bids_name": PurePath(record["id"]).name, "path": record["scan"], "status": record["status"]}
     row |= {"verdict": record.get("verdict"), "reason": record.get("reason")}
     for kind in ("visual", "algorithmic"):
         row[f"{kind}_percentile"] = (record.get(kind) or {}).get("percentile")

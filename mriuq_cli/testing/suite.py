@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mriuq_cli.testing import behaviour, facts, learning
+from mriuq_cli.testing import behaviour, facts, judging, learning
 from mriuq_cli.testing.bench import Bench
 from mriuq_cli.testing.check import Check, Result
 
@@ -24,6 +24,7 @@ checks: tuple[Check, ...] = (
     Check("training step", learning.training_step),
     Check("baselines", learning.baselines),
     Check("metrics", learning.metrics),
+    Check("judgement", judging.judgement),
     Check("own grid", behaviour.own_grid),
     Check("ordered bounds", behaviour.ordered_bounds),
     Check("inputs untouched", behaviour.inputs_untouched),

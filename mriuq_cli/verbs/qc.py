@@ -78,7 +78,8 @@ def qc(
         with progress("qc") as step:
             reached = judge_scans(refs, judges, request, say, step)
     finally:
-        if records and not json:
+        told = len(refs) == 1 and any("error" in record for record in records)  # main says what happened to it
+        if records and not json and not told:
             print(table(records), flush=True)
         if tsv is not None and len(records) == len(refs):
             write_text(tsv, tsv_text(records))

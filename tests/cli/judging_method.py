@@ -20,11 +20,23 @@ def mriuq_method():
 def mriuq_judge(scan, options, context):
     import numpy as np
 
-    from mriuq_cli.api import Descriptor, Estimate, InputError, Judgement, Reference, Score, Yardstick, familiarity_of
+    from mriuq_cli.api import (
+        Descriptor,
+        Estimate,
+        InputError,
+        Judgement,
+        Reference,
+        Score,
+        WeightsError,
+        Yardstick,
+        familiarity_of,
+    )
 
     image = scan.volumes["scan"].data
     if "stripped" in scan.id:
         raise InputError("the skull is gone", where=scan.id)
+    if "weightless" in scan.id:
+        raise WeightsError("the weights are gone", where="judging")
     if "raise" in scan.id:
         raise RuntimeError("asked to fail")
     if "nonsense" in scan.id:

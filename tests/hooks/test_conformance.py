@@ -16,6 +16,7 @@ FAULTS = {
     "stages": ('builds_on="first"', 'builds_on="third"', "builds on no earlier stage"),
     "training step": ("(model(batch) - 1)", "(model(batch) * float('nan'))", "not finite"),
     "baselines": ("dict.fromkeys(targets,", "dict.fromkeys(targets[:0],", "copy gives"),
+    "judgement": ('Score(0.5, "high")', 'Score(0.5, "up")', "sharpness: better is 'up'"),
     "metrics": ("float((estimate", "float('inf') * float((estimate", "bias of flair"),
     "own grid": ("np.mean(z, axis=0, dtype=np.float64).astype(np.float32)", "np.mean(z, axis=0) * np.float64(1)", "64"),
     "ordered bounds": ("(value, value - half, value + half)", "(value, value + half, value - half)", "out of order"),

@@ -45,19 +45,12 @@ def find_scans(inputs: Sequence[Path]) -> list[CaseRef]:
     list
         In the order of inputs, within a folder in the order of paths, each file once. ``subfolder`` mirrors the place
         below the folder that all have in common. An input that is not there or holds no scan is a case with a
-        ``problem``; if it is the only one, that is raised.
-
-    Raises
-    ------
-    InputError
-        If the only input is not there or holds no scan.
+        ``problem``.
     """
     found: dict[str, _Found] = {}
     for item in inputs:
         for one in _of_one(item):
             found.setdefault(os.path.abspath(one.path), one)
-    if len(found) == 1 and (problem := next(iter(found.values())).problem) is not None:
-        raise problem
     root = os.path.commonpath([os.path.abspath(one.root) for one in found.values()])
     return [_ref(one, root) for one in found.values()]
 
