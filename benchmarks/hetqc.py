@@ -50,7 +50,9 @@ def main() -> None:
     plugin = get_plugin("hetqc")
     found = find_weights(plugin, words.weights)
     model = load_model(plugin, found, words.device)
-    refs = sorted(find_cohort(words.cohort, plugin.method.inputs, complete=True), key=lambda r: (str(r.subfolder), r.id))
+    refs = sorted(
+        find_cohort(words.cohort, plugin.method.inputs, complete=True), key=lambda r: (str(r.subfolder), r.id)
+    )
     if words.fold is not None:
         refs = [ref for i, ref in enumerate(refs) if i % words.folds == words.fold]
     if words.real:
@@ -110,6 +112,7 @@ def spearman(a, b):
 
 def ause(error, sigma):
     """Return the area between the sparsification curves by sigma and by the error, over that of a random order."""
+
     def curve(order):
         return np.cumsum(error[np.argsort(order, kind="stable")]) / np.arange(1, len(error) + 1)
 

@@ -31,7 +31,10 @@ def main() -> None:
     held, sweep = read(words.held), read(words.sweep)
     subjects = {row["subject"]: row["simulated"] for row in held}
     print(f"{len(subjects)} heads that the weights never saw, {sum(subjects.values())} of them simulated")
-    for title, rows in (("real", [r for r in held if not r["simulated"]]), ("simulated", [r for r in held if r["simulated"]])):
+    for title, rows in (
+        ("real", [r for r in held if not r["simulated"]]),
+        ("simulated", [r for r in held if r["simulated"]]),
+    ):
         print(f"\n== {title} heads")
         pairs(rows)
         errors(rows)
@@ -39,7 +42,9 @@ def main() -> None:
     if words.all:
         features = [row for row in read([words.all]) if row["features"]]
         reading = fit_reading(features)
-        print(f"\nartefact named right, heads left out one at a time: {named_right(features):.1%} of {len(features)} copies")
+        print(
+            f"\nartefact named right, heads left out one at a time: {named_right(features):.1%} of {len(features)} copies"
+        )
         if words.write:
             write(words.write, held, reading)
 
@@ -59,7 +64,9 @@ def kinds(rows):
 def pairs(rows):
     """Print how many copies score worse than their original, and the AUROC of each figure."""
     clean = {row["subject"]: row["figures"] for row in rows if row["artefact"] == "clean"}
-    names = [n for n in ("visual", "algorithmic", "sigma_recon_median", "recoverable") if all(n in f for f in clean.values())]
+    names = [
+        n for n in ("visual", "algorithmic", "sigma_recon_median", "recoverable") if all(n in f for f in clean.values())
+    ]
     print("copies that score worse than their original, and AUROC clean against corrupted")
     print(f"{'artefact':26}" + "".join(f"{name:>28}" for name in names))
     total = dict.fromkeys(names, 0)
@@ -83,7 +90,9 @@ def auroc(clean, spoilt):
 
 def errors(rows):
     """Print size, order and coverage of sigma by artefact."""
-    print(f"\n{'artefact':26}{'rmse/sigma':>11}{'Spearman':>10}{'worst':>7}{'AUSE':>7}{'coverage':>10}{'worst':>7}   by width")
+    print(
+        f"\n{'artefact':26}{'rmse/sigma':>11}{'Spearman':>10}{'worst':>7}{'AUSE':>7}{'coverage':>10}{'worst':>7}   by width"
+    )
     factor = stretches(rows)
     for (artefact, level), copies in kinds(rows).items():
         ratio = [row["rmse"] / row["rms_sigma"] for row in copies]
@@ -98,7 +107,9 @@ def errors(rows):
         for row in copies:
             by_head[row["subject"]].append(inside(row["z"], factor[row["subject"]]))
     heads = [np.mean(v) for v in by_head.values()]
-    print(f"{'all':26}{'coverage of the 90 % interval':>40} {np.mean(every):.3f}; worst head {min(heads):.3f}, n = {len(heads)}")
+    print(
+        f"{'all':26}{'coverage of the 90 % interval':>40} {np.mean(every):.3f}; worst head {min(heads):.3f}, n = {len(heads)}"
+    )
 
 
 def inside(z, factor):
@@ -131,7 +142,9 @@ def noise_levels(rows):
         heads[row["subject"]].append(row)
     if not heads:
         return
-    print("\n41 levels of noise, 10 to -10 dB: R^2 of median sigma and RMSE (brain, unit of the scan); levels with RMSE within .8 to 1.25 of RMS sigma")
+    print(
+        "\n41 levels of noise, 10 to -10 dB: R^2 of median sigma and RMSE (brain, unit of the scan); levels with RMSE within .8 to 1.25 of RMS sigma"
+    )
     found = []
     for subject, levels in sorted(heads.items()):
         sigma = np.array([row["median_sigma"] * row["scale"] for row in levels])

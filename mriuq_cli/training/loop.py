@@ -104,9 +104,6 @@ def train(task: Task, options: Optimisation, validation: Validation, *, resume: 
         If the loss or its gradient stops being finite.
     """
     model, average = _prepare(task)
-    for data in (task.data, task.watch):
-        if move := getattr(data, "to", None):
-            move(task.device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=options.rate, weight_decay=options.decay)
     facts = (load_state(task.folder / "last", model, average, optimiser) if resume else None) or {}
     done, spent, best = int(facts.get("step", 0)), float(facts.get("seconds", 0.0)), float(facts.get("best", math.inf))

@@ -38,17 +38,6 @@ class Table(Dataset):
         return {"x": x + 0.1 * torch.randn(4), "y": x.square().sum() / 10}
 
 
-class Settled(Stream):
-    device = None
-
-    def to(self, device):
-        self.device = device
-
-    def __getitem__(self, index):
-        assert self.device is not None
-        return super().__getitem__(index)
-
-
 def objective(model, batch):
     loss = (model(batch["x"])[:, 0] - batch["y"]).square().mean()
     return {"loss": loss, "part": loss / 2}
@@ -337,9 +326,3 @@ def test_a_crash_at_any_point_of_saving_leaves_the_state_before_it_whole(saved, 
         assert facts["step"] == step and same(model, saved.model)
         save_state(saved.folder, saved.model, copy.deepcopy(saved.model), optimiser, {"step": step + 1})
         assert saved()[0]["step"] == step + 1
-
-
-def test_a_data_set_that_can_move_is_told_the_device_before_the_first_item(tmp_path):
-    moved = Settled()
-    run(task(tmp_path, moved), options(steps=2))
-    assert moved.device == "cpu"

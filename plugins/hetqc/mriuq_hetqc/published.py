@@ -34,9 +34,7 @@ class _Decoder(nn.Module):
     def __init__(self, widths: Sequence[int], classes: int) -> None:
         super().__init__()
         above = [widths[0], *widths[:-2]][::-1]  # each block ends at the width of the level above it
-        self.blocks = nn.ModuleList(
-            NormBlock(2 * w, w, a) for w, a in zip(list(widths[:-1])[::-1], above, strict=True)
-        )
+        self.blocks = nn.ModuleList(NormBlock(2 * w, w, a) for w, a in zip(list(widths[:-1])[::-1], above, strict=True))
         self.value = nn.Conv3d(widths[0], classes, 1)
         self.spread = nn.Conv3d(widths[0], 1, 1)
 

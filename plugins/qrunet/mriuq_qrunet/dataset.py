@@ -60,10 +60,6 @@ class Kept:
         there = [image.to(device) for image in (z, own, brain, features.share(brain))]
         return cls(there[0], there[1], there[2], there[3], Place.of(brain), inside, brain.numpy())
 
-    def to(self, device: str) -> Kept:
-        """Take it to another device."""
-        return Kept.of(self.z.cpu(), self.own.cpu(), self.brain.cpu(), device)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
@@ -88,21 +84,16 @@ class Crops(Dataset[Any]):
         voxels that enter the loss, ``given_weight`` of contrasts that are given, ``seed``.
     cases
         Readers of the subjects.
+    device
+        Where the items are made.
     """
 
-    def __init__(self, config: Mapping[str, Any], cases: Cases, *, change: bool) -> None:
+    def __init__(self, config: Mapping[str, Any], cases: Cases, *, change: bool, device: str = "cpu") -> None:
         self.config = config
         self.strength = float(config["augment"]) if change else 0.0
-        self.device = "cpu"
+        self.device = device
         self.exams = [self._store(prepare(read())) for read in cases]
         self.ready: dict[int, tuple[int, Ready]] = {}
-
-    def to(self, device: str) -> Crops:
-        """Make the items on this device from now on."""
-        if device != self.device:
-            self.device, self.ready = device, {}
-            self.exams = [exam.to(device) for exam in self.exams]
-        return self
 
     def _store(self, exam: Any) -> Kept:
         """Keep scores as float16; pad boxes that are smaller than a crop."""

@@ -88,13 +88,13 @@ def mriuq_loss(config: Config, stage: str) -> Callable[..., Any]:
 
 @hookimpl
 def mriuq_dataset(
-    config: Config, cases: Cases, stage: str, split: str, previous: Mapping[str, nn.Module]
+    config: Config, cases: Cases, stage: str, split: str, previous: Mapping[str, nn.Module], context: Context
 ) -> Dataset[Any]:
     """Return the stream of training crops, or of whole brains for the published network."""
     if config["network"] == "pyramid":
         from mriuq_qrunet.dataset import Crops
 
-        return Crops(config, cases, change=split == "train")
+        return Crops(config, cases, change=split == "train", device=context.device)
     from mriuq_qrunet.published import Brains
 
     return Brains(config, cases, change=split == "train")

@@ -122,7 +122,7 @@ def test_crops_are_the_same_on_the_device():
     geometry = geometry_from_affine(images[0].shape, np.eye(4))
     case = Case("phantom", geometry, {n: Volume(i, geometry) for n, i in zip(CONTRASTS, images, strict=True)})
     config = {**mriuq_method().presets["tiny"], "seed": 3, "reuse": 2, "slots": 2, "augment": 1.0}
-    here, there = (Crops(config, [lambda: case], change=True).to(device) for device in ("cpu", "cuda:0"))
+    here, there = (Crops(config, [lambda: case], change=True, device=device) for device in ("cpu", "cuda:0"))
     for index in range(8):
         one, other = here[index], there[index]
         for name, value in one.items():
