@@ -187,7 +187,6 @@ def _task(
     run: Run,
 ) -> Task:
     """Ask the method for the objective and the data of one stage."""
-
     context = Context(config, run.device, run.threads, seed=recipe.seed)
 
     def dataset(cohort: Cohort, split: str) -> Any:

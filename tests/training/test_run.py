@@ -53,7 +53,7 @@ class Fake:
     def mriuq_loss(self, config, stage):
         return lambda model, batch: {"loss": (model(batch / 10) - 1).square().mean()}
 
-    def mriuq_dataset(self, config, cases, stage, split, previous):
+    def mriuq_dataset(self, config, cases, stage, split, previous, context):
         assert list(previous) == ([] if stage == "first" else ["first"])
         return Lazy(cases, previous)
 
@@ -190,7 +190,7 @@ class Building(Fake):
 
         return loss
 
-    def mriuq_dataset(self, config, cases, stage, split, previous):
+    def mriuq_dataset(self, config, cases, stage, split, previous, context):
         self.previous = {name: net.weight.clone() for name, net in previous.items()}
         return Lazy(cases, {})
 
