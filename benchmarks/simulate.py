@@ -67,6 +67,7 @@ class Shares:
         return run
 
     def line(self) -> str:
+        """Return seconds and shares in words."""
         parts = [f"{name} {seconds / self.whole:.0%}" for name, seconds in self.seconds.items()]
         rest = 1 - sum(self.seconds.values()) / self.whole
         return f"{self.whole:7.2f} s: " + ", ".join([*parts, f"the rest {rest:.0%}"])
