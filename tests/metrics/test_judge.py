@@ -14,7 +14,7 @@ from mriuq_cli.metrics.judge import MEANINGS, mriuq_judge
 from mriuq_cli.metrics.regions import find_regions
 
 
-def head(spacing=(2.0, 2.0, 2.0), noise=10.0, seed=0, air=True):
+def head(spacing=(2.0, 2.0, 2.0), noise=30.0, seed=0, air=True):
     """Return a head of shells (scalp, fluid, grey, white, ventricles) in Rician noise, in RAS, and its affine."""
     sides = [round(220 / step) for step in spacing]
     mm = np.meshgrid(*(np.arange(n) * step - 110 for n, step in zip(sides, spacing, strict=True)), indexing="ij")
@@ -53,10 +53,11 @@ def test_every_measure_can_be_had_of_a_whole_head_and_none_is_judged(usual):
 
 def test_the_measures_of_a_known_head_are_near_what_was_put_in(usual):
     values, _ = figures(*usual)
-    assert values["snr_wm"] == pytest.approx(100, rel=0.1)
-    assert values["snr_gm"] == pytest.approx(70, rel=0.1)
-    assert values["snrd_wm"] == pytest.approx(100, rel=0.1)
-    assert values["cjv"] == pytest.approx(20 / 300, rel=0.1)
+    # The classes hold some voxels of their borders, which no noise put there.
+    assert values["snr_wm"] == pytest.approx(1000 / 30, rel=0.15)
+    assert values["snr_gm"] == pytest.approx(700 / 30, rel=0.15)
+    assert values["snrd_wm"] == pytest.approx(1000 / 30, rel=0.1)
+    assert values["cjv"] == pytest.approx(60 / 300, rel=0.15)
     assert values["qi_1"] == 0
 
 
@@ -72,7 +73,7 @@ def test_the_order_and_direction_of_the_axes_change_nothing(usual, codes):
 def test_voxels_of_unequal_sides_give_nearly_the_same_figures(usual):
     values, flat = figures(*usual)[0], figures(*head((1.0, 1.0, 4.0)))[0]
     for name in ("snr_wm", "snrd_wm", "cnr", "cjv", "wm2max"):
-        assert flat[name] == pytest.approx(values[name], rel=0.15), name
+        assert flat[name] == pytest.approx(values[name], rel=0.2), name
 
 
 def test_the_scale_of_the_image_changes_nothing(usual):
@@ -81,17 +82,19 @@ def test_the_scale_of_the_image_changes_nothing(usual):
 
 
 def test_noise_worsens_every_measure_of_noise(usual):
-    quiet, loud = figures(*usual)[0], figures(*head(noise=40.0))[0]
+    quiet, loud = figures(*usual)[0], figures(*head(noise=90.0))[0]
     for name in ("snr_wm", "snrd_wm", "cnr", "fber"):
         assert loud[name] < quiet[name], name
     assert loud["cjv"] > quiet["cjv"]
     assert loud["efc"] > quiet["efc"]
 
 
-def test_ghosts_in_the_air_are_counted(usual):
+def test_what_shines_in_the_air_is_counted(usual):
     image, affine = usual
-    ghost = image + 0.2 * np.roll(image, image.shape[1] // 2, axis=1)
-    assert figures(ghost, affine)[0]["qi_1"] > 0.02
+    ghost = image.copy()
+    ghost[4:14, 4:14, 75:85] += 800
+    values = figures(ghost, affine)[0]
+    assert 1000 * 0.8 < values["qi_1"] * np.count_nonzero(find_regions(ghost, case(ghost, affine).geometry).hat) < 1000
 
 
 def test_without_air_what_needs_it_is_nan_with_the_reason():
