@@ -1,10 +1,12 @@
 """Measure hetqc on heads that its weights never saw: a row for each corrupted copy.
 
-    python benchmarks/hetqc.py ROWS.jsonl COHORT --weights DIR [--fold K --folds N] [--device cuda] [--only sweep]
+    python benchmarks/hetqc.py ROWS.jsonl COHORT --weights DIR [--fold K --folds N] [--device cuda]
+                               [--only sweep | --only classical] [--real]
 
 With ``--fold`` only the heads of that fold are read, those that a training with the same words held out. Copies are
 made of the whole head on the working grid, seeds fixed by the head's name. ``--only sweep``: 41 levels of noise from
-10 to -10 dB instead of artefacts. `benchmarks/hetqc_report.py` makes tables, and what the weights ship as yardsticks, of the rows.
+10 to -10 dB instead of artefacts. ``--only classical``: the classical measures of the same copies, without a network.
+`benchmarks/hetqc_report.py` makes tables of the rows, and what the weights ship as yardsticks.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from mriuq_hetqc.quality import figures
 from mriuq_hetqc.scan import full_scale, prepare
 from mriuq_hetqc.spoil import add_noise
 
+from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.layouts import find_cohort
 from mriuq_cli.data.reader import read_case
 from mriuq_cli.hooks.manager import get_plugin
 from mriuq_cli.inference.weights import find_weights, load_model
+from mriuq_cli.metrics.judge import measures
+from mriuq_cli.metrics.regions import find_regions
 from mriuq_cli.physics.artefact import Artefact, corrupt
 from mriuq_cli.physics.motion import draw_in_place, move
 
@@ -43,13 +48,15 @@ def main() -> None:
     parser.add_argument("--fold", type=int)
     parser.add_argument("--folds", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--only", choices=("artefacts", "sweep"), default="artefacts")
+    parser.add_argument("--only", choices=("artefacts", "sweep", "classical"), default="artefacts")
     parser.add_argument("--real", action="store_true", help="leave simulated heads out")
     parser.add_argument("--minutes", type=float, default=math.inf)
     words = parser.parse_args()
     plugin = get_plugin("hetqc")
-    found = find_weights(plugin, words.weights)
-    model = load_model(plugin, found, words.device)
+    found = model = None
+    if words.only != "classical":
+        found = find_weights(plugin, words.weights)
+        model = load_model(plugin, found, words.device)
     refs = sorted(
         find_cohort(words.cohort, plugin.method.inputs, complete=True), key=lambda r: (str(r.subfolder), r.id)
     )
@@ -63,8 +70,9 @@ def main() -> None:
             if time.monotonic() - began > 60 * words.minutes:
                 print(f"{ref.id} and what follows left out: no time")
                 break
-            for row in measured(read_case(ref), model, words):
-                row |= {"weights": found.sha256[:12], "held_out": words.fold is not None}
+            case = read_case(ref)
+            for row in measured(case, model, words) if found else classical(case):
+                row |= {"weights": found.sha256[:12] if found else "", "held_out": words.fold is not None}
                 out.write(json.dumps(row) + "\n")
             out.flush()
 
@@ -86,6 +94,18 @@ def measured(case, model, words):
             "simulated": case.id.startswith("t1w-"), **against_truth(error, reading, brain),
             "features": [round(float(v), 5) for v in reading.features] if not name.startswith("sweep") else [],
             "kind": {d.name: d.value for d in describe(reading)},
+        }  # fmt: skip
+
+
+def classical(case):
+    """Yield the classical measures of the same copies."""
+    scan = prepare(case.volumes["t1"].data, case.geometry, case.id)
+    geometry = geometry_from_affine(scan.image.shape, np.eye(4))
+    for name, level, image in copies(scan.image, case.id):
+        found = measures(find_regions(image.numpy(), geometry))
+        yield {
+            "subject": case.id, "artefact": name, "level": level, "simulated": case.id.startswith("t1w-"),
+            "classical": {key: value for key, value in found.items() if math.isfinite(value)},
         }  # fmt: skip
 
 

@@ -10,15 +10,15 @@ import numpy as np
 from mriuq_cli.api import Case, Context, Estimate, Judgement, Score, familiarity_of, shipped_model
 from mriuq_hetqc import yardsticks
 from mriuq_hetqc.infer import Reading, read_scan
-from mriuq_hetqc.kind import describe
+from mriuq_hetqc.kind import contrast, describe
 from mriuq_hetqc.predict import clean_estimate
-from mriuq_hetqc.quality import MEANINGS, figures
+from mriuq_hetqc.quality import MEANINGS, figures, grounds_of
 from mriuq_hetqc.scan import Scan, prepare
 
 METHOD = "hetqc"
 PASSES = 8
 """Passes with dropout for the epistemic uncertainty."""
-_GROUPS = {"visual": "visual", "algorithmic": "algorithmic"}
+_HEADLINES = ("visual", "algorithmic")
 
 
 def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement:
@@ -41,13 +41,18 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     reading = read_scan(model, scan, context.device, passes=passes, seed=context.seed)
     context.progress(0.8, "figures")
     found = figures(reading)
+    ground = grounds_of(reading.features.tolist(), found)
+    found = {"visual": known.readings["spoilt"].against(ground, "spoilt"), **found}
     if reading.epistemic is not None:
         found["epistemic"] = float(reading.epistemic[reading.brain].square().mean().sqrt())
     wanted = bool(options.get("maps"))
     return Judgement(
-        scores={name: _score(name, value, known) for name, value in found.items()},
-        artefacts=known.reading.shares(reading.features.cpu().double().numpy()),
-        familiarity=familiarity_of(describe(reading, volume=scan.voxel_volume), known.kind),
+        scores={name: _score(name, found[name], known) for name in MEANINGS if name in found},
+        artefacts=known.readings["artefacts"].shares(ground),
+        familiarity=familiarity_of(
+            (contrast(known.readings["kind"].against(ground, "other")), *describe(reading, volume=scan.voxel_volume)),
+            known.kind,
+        ),
         estimates={"recovered": _calibrated(clean_estimate(volume.data, scan, reading), known)} if wanted else {},
         maps=_maps(scan, reading) if wanted else {},
         facts={"Scale": scan.scale, "BrainMillilitres": round(float(reading.brain.sum()) * scan.voxel_volume / 1000)},
@@ -55,8 +60,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
 
 
 def _score(name: str, value: float, known: yardsticks.Yardsticks) -> Score:
-    meaning = MEANINGS.get(name, "root mean square spread of the cleaned brain over passes with dropout")
-    return Score(value, "low", meaning, _GROUPS.get(name, ""), known.scores.get(name))
+    return Score(value, "low", MEANINGS[name], name if name in _HEADLINES else "", known.scores.get(name))
 
 
 def _calibrated(estimate: Estimate, known: yardsticks.Yardsticks) -> Estimate:

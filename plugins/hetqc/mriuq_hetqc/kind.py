@@ -13,6 +13,11 @@ from mriuq_hetqc.network import CLASSES
 _LEAST = 200
 
 
+def contrast(log_odds: float) -> Descriptor:
+    """Return the descriptor of how much the network's features look like those of other images."""
+    return Descriptor("other than T1-weighted", log_odds, "no T1-weighted head by the look of its contrast", "", 0.5)
+
+
 def describe(reading: Reading, *, volume: float = 1.0) -> tuple[Descriptor, ...]:
     """Return the descriptors of a scan.
 

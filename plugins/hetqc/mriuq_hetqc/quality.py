@@ -1,12 +1,17 @@
-"""Figures of a scan's quality, read off one pass of the network; all but the last three are shares of full scale.
+"""Figures of a scan's quality, read off one pass of the network.
 
-Full scale is the 99th percentile of the bright voxels of the scan as given (:func:`mriuq_hetqc.scan.full_scale`), so
-figures of scans in other units compare. ``visual`` is of the whole head, ``algorithmic`` of the brain alone.
+Sigma and what was removed are shares of full scale, the 99th percentile of the bright voxels of the scan as given
+(:func:`mriuq_hetqc.scan.full_scale`), so that figures of scans in other units compare.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -19,7 +24,7 @@ _NEAR = 2
 """Voxels around grey matter in which the segmentation is decided."""
 
 MEANINGS = {
-    "visual": "root of sigma^2 plus what was removed^2, whole head: how it looks",
+    "visual": "log-odds of being spoilt, whole head, read off the network's features: how it looks",
     "algorithmic": "mean sigma of the segmentation in the brain: how good it is for telling tissues apart",
     "sigma_recon_median": "median sigma of cleaning, brain",
     "sigma_recon_q1": "first quartile of it",
@@ -28,22 +33,31 @@ MEANINGS = {
     "sigma_recon_p90": "90th percentile of it",
     "sigma_recon_mean": "mean of it",
     "recoverable": "root mean square of what was removed, brain",
+    "visual_rms": "root of mean sigma^2 and what was removed^2, whole head",
     "sigma_task_median": "median sigma of the segmentation about grey matter",
     "sigma_task_p90": "90th percentile of it",
-    "ratio_brain_head": "mean sigma of cleaning in the brain over that in the head: below 1 where artefacts lie outside",
+    "ratio_brain_head": "mean sigma of cleaning in the brain over that in the head: below 1 for artefacts outside it",
+    "epistemic": "root mean square spread of the cleaned brain over passes with dropout",
 }
-"""What each figure is."""
+"""What each figure is; the first two are the headlines."""
+
+_GROUNDS = (
+    "visual_rms", "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "algorithmic",
+    "sigma_task_p90", "ratio_brain_head",
+)  # fmt: skip
 
 
 def figures(reading: Reading) -> dict[str, float]:
-    """Return the figures of :data:`MEANINGS`; those of the segmentation only where the network has one."""
+    """Return figures of :data:`MEANINGS`: those that need no reading of features, nor passes with dropout.
+
+    Those of the segmentation only where the network has one.
+    """
     head = reading.head
     brain = reading.brain if int(reading.brain.sum()) >= _LEAST else head
     sigma, removed = reading.sigma[brain], reading.residual[brain]
     quartiles = _quantiles(sigma, (0.25, 0.5, 0.75, 0.9))
     whole = reading.sigma[head].square() + reading.residual[head].square()
     found = {
-        "visual": float(whole.mean().sqrt()),
         "sigma_recon_median": quartiles[1],
         "sigma_recon_q1": quartiles[0],
         "sigma_recon_q3": quartiles[2],
@@ -51,6 +65,7 @@ def figures(reading: Reading) -> dict[str, float]:
         "sigma_recon_p90": quartiles[3],
         "sigma_recon_mean": float(sigma.mean()),
         "recoverable": float(removed.square().mean().sqrt()),
+        "visual_rms": float(whole.mean().sqrt()),
         "ratio_brain_head": float(sigma.mean() / reading.sigma[head].mean()),
     }
     if reading.sigma_task is None or reading.classes is None:
@@ -63,6 +78,11 @@ def figures(reading: Reading) -> dict[str, float]:
         "sigma_task_median": middle,
         "sigma_task_p90": high,
     }
+
+
+def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return what linear readings are made of, ``(c,)``: the network's deepest features and logarithms of figures."""
+    return np.array([*features, *(math.log(found[name] + 1e-6) for name in _GROUNDS)])
 
 
 def _quantiles(values: Tensor, at: tuple[float, ...]) -> list[float]:

@@ -1,8 +1,9 @@
-"""What ships beside the weights as ``quality.json``: figures of heads that the weights never saw, and what they give.
+"""What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
-``scores``: figure to its values on clean heads and on corrupted copies by artefact. ``simulated``: how many of the clean
-heads are simulated, which come last. ``artefacts``: a linear reading of the network's deepest features. ``kind``: the
-descriptors of reference scans. ``stretch``: how many sigma hold 90 % of the errors of cleaning.
+``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on corrupted copies by artefact.
+``readings``: what tells spoilt from clean, artefacts apart, and other images from T1-weighted
+heads. ``kind``: descriptors of reference scans. ``stretch``: what sigma is multiplied by so that 1.645 of it hold 90 %
+of the errors of cleaning.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ FILE = "quality.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearReading:
-    """Artefact names ``n`` and what tells them apart: ``softmax(W (f - mean) / sd + b)``, ``W`` ``(n, c)``."""
+    """Names ``n`` and what tells them apart: ``softmax(W (g - mean) / sd + b)``, ``W`` ``(n, c)``.
+
+    ``g`` is :func:`mriuq_hetqc.quality.grounds`.
+    """
 
     names: tuple[str, ...]
     mean: NDArray[np.float64]
@@ -32,9 +36,20 @@ class LinearReading:
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
 
-    def shares(self, features: NDArray[np.float64]) -> dict[str, float]:
-        """Return how much features ``(c,)`` look like each artefact; the shares add up to 1."""
-        logits = self.weights @ ((features - self.mean) / self.sd) + self.bias
+    def logits(self, grounds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the log-odds of each name, up to a constant."""
+        found: NDArray[np.float64] = self.weights @ ((grounds - self.mean) / self.sd) + self.bias
+        return found
+
+    def against(self, grounds: NDArray[np.float64], name: str) -> float:
+        """Return the log-odds of ``name`` against the other of two names."""
+        at = self.names.index(name)
+        logits = self.logits(grounds)
+        return float(logits[at] - logits[1 - at])
+
+    def shares(self, grounds: NDArray[np.float64]) -> dict[str, float]:
+        """Return how much a scan looks like each name; the shares add up to 1."""
+        logits = self.logits(grounds)
         odds = np.exp(logits - logits.max())
         return {name: float(share) for name, share in zip(self.names, odds / odds.sum(), strict=True)}
 
@@ -44,7 +59,7 @@ class Yardsticks:
     """See the module."""
 
     scores: Mapping[str, Yardstick]
-    reading: LinearReading
+    readings: Mapping[str, LinearReading]
     kind: Reference
     stretch: float
 
@@ -62,8 +77,8 @@ def load(folder: Path) -> Yardsticks:
     try:
         data = json.loads(path.read_bytes())
         return Yardsticks(
-            scores={name: _yardstick(found, data["simulated"]) for name, found in data["scores"].items()},
-            reading=_reading(data["artefacts"]),
+            scores={name: _yardstick(found) for name, found in data["scores"].items()},
+            readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts", "kind")},
             kind=Reference.from_json(data["kind"]),
             stretch=float(data["stretch"]),
         )
@@ -75,9 +90,9 @@ def load(folder: Path) -> Yardsticks:
         ) from error
 
 
-def _yardstick(found: Mapping[str, Any], simulated: int) -> Yardstick:
+def _yardstick(found: Mapping[str, Any]) -> Yardstick:
     spoilt = {name: tuple(map(float, values)) for name, values in found["spoilt"].items()}
-    return Yardstick(tuple(map(float, found["clean"])), spoilt, int(simulated))
+    return Yardstick(tuple(map(float, found["clean"])), spoilt, int(found["simulated"]))
 
 
 def _reading(data: Mapping[str, Any]) -> LinearReading:
