@@ -38,7 +38,7 @@ docs: $(DOCS)
 $(READY): $(SOURCES)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=...')"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -c constraints.txt -e '.[train,simulate,figures,dev]' -e plugins/qrunet
+	$(BIN)/pip install -c constraints.txt -e '.[train,simulate,figures,dev]' -e plugins/qrunet -e plugins/hetqc
 	@touch $(READY)
 
 $(DOCS): $(READY)

@@ -34,9 +34,7 @@ def main() -> None:
         write(out, name, read_volume(path.with_name(f"{name}.nii.gz")), read_volume(path))
     for path in sorted((DATA / "brats18").glob("*/*_t1.nii.gz")):
         write(out, path.parent.name, read_volume(path), None)
-    ms = sorted((DATA / "multicontrast/ms_patient19").glob("*"))
-    write(out, "ms_patient19", read_volume(next(p for p in ms if "t1" in p.name.lower() and "gd" not in p.name.lower()
-                                                 and "ks" not in p.name.lower() and p.suffix == ".gz")), None)  # fmt: skip
+    write(out, "ms_patient19", read_volume(DATA / "multicontrast/ms_patient19/ms_patient19_t1.nii.gz"), None)
 
 
 def atlas_tissues(name: str):

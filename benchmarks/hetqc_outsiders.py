@@ -1,6 +1,7 @@
 """What hetqc's network makes of images that are no T1-weighted heads: a row each, for the familiarity check.
 
-    python benchmarks/hetqc_outsiders.py ROWS.jsonl --weights DIR [--exams FOLDER] [--heads FOLDER] [--fse FOLDER] [FILE ...]
+    python benchmarks/hetqc_outsiders.py ROWS.jsonl [FILE ...] --weights DIR
+                                         [--exams FOLDER] [--heads FOLDER] [--fse FOLDER]
 
 Learning material: T2 and FLAIR of the exams in ``--exams`` (BraTS folders), the heads in ``--heads`` with intensities
 turned over or shuffled, the PD-, T2- and FLAIR-weighted images in ``--fse`` (made by `mriuq simulate fse`), noise and

@@ -218,7 +218,7 @@ def noise_levels(rows):
         square, right = np.corrcoef(sigma, error)[0, 1] ** 2, int(np.sum((ratio >= 0.8) & (ratio <= 1.25)))
         found.append((square, right))
         order = np.mean([row["spearman"] for row in levels])
-        print(f"  {subject:26} R^2 {square:.3f}   {right:2} of 41, {ratio.min():.2f} to {ratio.max():.2f}   {order:.2f}")
+        print(f" {subject:25} R^2 {square:.3f}   {right:2} of 41, {ratio.min():.2f} to {ratio.max():.2f}  {order:5.2f}")
     squares = [f[0] for f in found]
     print(f"  mean R^2 {np.mean(squares):.3f}, {min(squares):.3f} to {max(squares):.3f}, n = {len(squares)}; "
           f"35 levels or more at {sum(f[1] >= 35 for f in found)} of {len(found)} heads")  # fmt: skip

@@ -80,8 +80,6 @@ def test_fits_agree(name):
         here, there = fit_adc(y, b), fit_adc(y.cuda(), b)
     else:
         y = noisy(1 - 2 * torch.exp(-torch.tensor(DELAYS) / torch.linspace(0.6, 2.5, 400)[:, None]))
-        here, there = (
-            fit_inversion_recovery(k, DELAYS, signed=True) for k in (y, y.cuda())
-        )
+        here, there = (fit_inversion_recovery(k, DELAYS, signed=True) for k in (y, y.cuda()))
     require_same(here.value, there.value, 1e-5)
     require_same(here.error, there.error, 1e-3)

@@ -2,9 +2,9 @@
 
 Equation 1: ``1/2 exp(-s) (y - f)^2 + 1/2 s`` with ``s = log sigma_r^2``, whose optimum is the expected squared error.
 Equation 2: ``exp(-s) CE + 1/2 s`` with ``s = log sigma_s^2``. Equation 3: their sum. ``s`` is bounded by the network.
-With ``beta`` a voxel's regression loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR 2022),
-so that hard voxels are not given up early: 0 is equation 1, 1 gives the mean the gradient of the squared error. That
-factor is divided by its own mean, or the second task would outweigh the first.
+With ``beta`` a voxel's regression loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR
+2022), so that hard voxels are not given up early: 0 is equation 1, 1 gives the mean the gradient of the squared error.
+That factor is divided by its own mean, or the second task would outweigh the first.
 """
 
 from __future__ import annotations

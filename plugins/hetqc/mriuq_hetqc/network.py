@@ -6,6 +6,7 @@ of a voxel depends on its surroundings alone, not on how much is in the picture.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -87,7 +88,7 @@ class Decoder(nn.Module):
 
     def __init__(self, widths: Sequence[int], outputs: int) -> None:
         super().__init__()
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))[::-1]
+        pairs = list(itertools.pairwise(widths))[::-1]
         self.blocks = nn.ModuleList(Block(below + width, width) for width, below in pairs)
         self.head = nn.Conv3d(widths[0], outputs, 1)
 

@@ -1,6 +1,6 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
-``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on corrupted copies by artefact.
+``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
 ``readings``: what tells spoilt from clean, artefacts apart, and other images from T1-weighted
 heads. ``kind``: descriptors of reference scans. ``stretch``: what sigma is multiplied by so that 1.645 of it hold 90 %
 of the errors of cleaning.
