@@ -6,6 +6,7 @@ import gzip
 import os
 import struct
 import tracemalloc
+import zlib
 
 import nibabel as nib
 import numpy as np
@@ -111,11 +112,36 @@ def test_a_wrong_gzip_checksum_or_length(tmp_path, blob, where):
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_flipped_bit_in_a_gzip_file_never_passes(tmp_path, blob, data):
-    """Apart from the bits of the gzip header that mean nothing (time, system, level)."""
+    """Apart from bits that mean nothing: the gzip header's (time, system, level), and a few of deflate's.
+
+    Of this file's 19,000 bits after the header three can be turned without changing a byte of what it unpacks to.
+    """
     packed = bytearray(gzip.compress(bytes(blob), mtime=0))
     position = data.draw(st.integers(10, len(packed) - 1))
     packed[position] ^= 1 << data.draw(st.integers(0, 7))
-    refused(tmp_path / "a.nii.gz", packed)
+    if unpacked(packed) == blob:
+        (tmp_path / "a.nii.gz").write_bytes(packed)
+        (tmp_path / "b.nii").write_bytes(blob)
+        assert np.array_equal(read_volume(tmp_path / "a.nii.gz").data, read_volume(tmp_path / "b.nii").data)
+    else:
+        refused(tmp_path / "a.nii.gz", packed)
+
+
+def unpacked(packed):
+    try:
+        return gzip.decompress(bytes(packed))
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
+@pytest.mark.parametrize(("position", "bit"), [(145, 7), (155, 5), (2405, 7)])
+def test_a_flipped_bit_that_changes_nothing_is_no_damage(tmp_path, blob, position, bit):
+    packed = bytearray(gzip.compress(bytes(blob), mtime=0))
+    packed[position] ^= 1 << bit
+    if unpacked(packed) != blob:
+        pytest.skip("this Python's zlib packs differently: these bits carry data there")
+    (tmp_path / "a.nii.gz").write_bytes(packed)
+    assert read_volume(tmp_path / "a.nii.gz").data.shape == SHAPE
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ def test_auto_takes_the_device(exam, tmp_path):
 
 
 def test_doctor_runs_a_kernel_on_the_device():
-    findings = [json.loads(line) for line in mriuq("doctor", "--json").splitlines()]
+    # Its exit code is about the whole installation, this test about the device.
+    done = subprocess.run([MRIUQ, "doctor", "--json"], capture_output=True, text=True, check=False)
+    findings = [json.loads(line) for line in done.stdout.splitlines()]
     (found,) = [finding for finding in findings if finding["name"] == "cuda:0"]
     assert found["status"] == "ok" and "convolution" in found["detail"]
 
@@ -103,7 +105,8 @@ def test_short_memory_falls_back_to_tiles_and_says_so(exam, tmp_path, capsys):
     assert (code, facts["tile"]) == (0, None)
     codes, tiles = [], []
     try:
-        for percent in (90, 80, 70, 60, 50):
+        # Convolutions reserve far more than they need while there is room: what is short is found by trying.
+        for percent in (80, 60, 40, 30, 20, 15, 10, 7, 5, 3):
             torch.cuda.set_per_process_memory_fraction(peak * percent / 100 / total)
             code, facts = ask(tmp_path / f"short{percent}")
             codes.append(code)
@@ -111,6 +114,8 @@ def test_short_memory_falls_back_to_tiles_and_says_so(exam, tmp_path, capsys):
                 tiles.append(facts["tile"])
                 short = flair(tmp_path / f"short{percent}")
                 assert np.abs(flair(tmp_path / "whole") - short).max() < TOLERANCE
+            if code != 0:
+                break
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     print(f"whole: {peak / 2**20:.0f} MiB; exit codes {codes}, tiles {tiles}")
@@ -137,15 +142,15 @@ def test_training_on_the_device_learns_and_its_weights_predict_on_the_cpu(exam, 
     recipe, run = tmp_path / "recipe.yaml", tmp_path / "run"
     recipe.write_text(
         "method: qrunet\npreset: tiny\n"
-        f"train: {{steps: 30, batch: 4, warmup: 5, precision: {precision}, save_every: 10}}\n"
+        f"train: {{steps: 80, batch: 4, rate: 0.003, warmup: 5, precision: {precision}, save_every: 10}}\n"
     )
     words = ("train", "qrunet", recipe, "--data", tmp_path / "cohort", "--out", run, "--device", "cuda")
     mriuq(*words)
     losses = [json.loads(line)["loss"] for line in (run / "main" / "log.jsonl").read_text().splitlines()]
-    assert len(losses) == 30 and np.mean(losses[-5:]) < np.mean(losses[:5])
+    assert len(losses) == 80 and np.mean(losses[-20:]) < np.mean(losses[:5]), losses
     state = (run / "main" / "last" / "state.json").read_text()
     mriuq(*words, "--resume")
-    assert json.loads((run / "main" / "last" / "state.json").read_text())["step"] == json.loads(state)["step"] == 30
+    assert json.loads((run / "main" / "last" / "state.json").read_text())["step"] == json.loads(state)["step"] == 80
     predicted(exam, tmp_path / "out", "--weights", run / "weights", "--device", "cpu")
 
 
