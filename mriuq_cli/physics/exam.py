@@ -15,10 +15,9 @@ from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.sequence import Sequence, pure_signal, scan
-from mriuq_cli.physics.tissue import tissues
 from mriuq_cli.physics.tumour import ENHANCING, NECROSIS, OEDEMA, Tumour, grow_tumour
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same seed gives other voxels."""
 
 _B = 1000.0
@@ -76,20 +75,30 @@ def simulate_exam(seed: int, source: LabelMap | None = None, field: float = 3.0)
 
 
 def protocol(rng: np.random.Generator, field: float = 3.0) -> dict[str, Sequence]:
-    """Draw a protocol: times in seconds, angles in degrees; each exam has its own."""
+    """Draw a protocol: times in seconds, angles in degrees; each exam has its own.
+
+    T1-weighted images are of a spoiled gradient echo or of one with inversion, either with even odds: hospitals have
+    both. FLAIR's inversion time is a vendor's round one, which nulls fluid nearly, not exactly.
+    """
 
     def draw(low: float, high: float) -> float:
         return round(float(rng.uniform(low, high)), 4)
 
     flair_tr = draw(8.5, 9.5)
-    flair_ti = round(signal.nulling_time(tissues(field)["csf"].t1, tr=flair_tr), 4)
-    t1 = {"tr": draw(0.018, 0.022), "te": draw(0.003, 0.005), "flip": draw(33, 40)}
+    flair_ti = draw(2.4, 2.6)
+    t1: dict[str, float]
+    if rng.random() < 0.5:
+        gradient = signal.spoiled_gradient_echo
+        t1 = {"tr": draw(0.018, 0.022), "te": draw(0.003, 0.005), "flip": draw(33, 40)}
+    else:
+        gradient = signal.inversion_prepared_gradient_echo
+        t1 = {"tr": draw(1.7, 2.3), "ti": draw(0.9, 1.1), "spacing": round(float(rng.uniform(0.0065, 0.0085)), 5),
+              "pulses": 176, "te": draw(0.0025, 0.0045), "flip": draw(8, 10)}  # fmt: skip
     even, thick = (0.6, 0.6, 0.6), (0.6, 0.6, 0.9)
-    gradient = signal.spoiled_gradient_echo
     return {
         "flair": Sequence(
             signal.inversion_recovery,
-            {"tr": flair_tr, "te": draw(0.1, 0.125), "ti": flair_ti},
+            {"tr": flair_tr, "te": draw(0.11, 0.135), "ti": flair_ti},
             blur=thick,
             mean=draw(150, 300),
         ),

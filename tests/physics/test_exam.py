@@ -77,7 +77,7 @@ def test_the_truth_states_every_tissue_and_sequence(exam: Case) -> None:
 def test_fluid_is_dark_on_flair_and_bright_on_t2(exam: Case) -> None:
     sequences = exam.parameters["sequences"]
     flair, t2 = sequences["flair"]["tissue_signal"], sequences["t2"]["tissue_signal"]
-    assert flair["csf"] < 0.2 * flair["white"] < flair["grey"]
+    assert flair["csf"] < 0.6 * flair["white"] < flair["grey"]  # nulled nearly, by a vendor's inversion time
     assert t2["csf"] > 1.5 * t2["grey"] > t2["white"]
 
 
