@@ -16,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from mriuq_hetqc.kind import contrast
 from mriuq_hetqc.quality import grounds_of
 
 from mriuq_cli.uncertainty.estimate import Descriptor
@@ -230,7 +231,7 @@ def noise_levels(rows):
 def write(folder, held, shipped, outsiders, test):
     """Write ``quality.json`` and print how the readings do on heads and images left out."""
     add_visual(shipped)
-    artefacts = ("clean", *kinds(shipped_by_name(shipped)))
+    artefacts = tuple(dict.fromkeys(row["artefact"] for row in shipped))
     right = named_right(shipped, artefacts)
     print(f"\nartefact named right, heads left out one at a time: {right:.1%} of {len(shipped)} copies and originals")
     add_kind(shipped, outsiders)
@@ -251,10 +252,6 @@ def write(folder, held, shipped, outsiders, test):
     }
     (folder / "quality.json").write_text(json.dumps(data) + "\n")
     print(f"wrote {folder / 'quality.json'}, stretch {data['stretch']}")
-
-
-def shipped_by_name(rows):
-    return [{**row, "level": ""} for row in rows]
 
 
 def known(value):
@@ -290,7 +287,7 @@ def add_kind(heads, outsiders):
         for row in heads:
             if row["subject"] == subject:
                 head, other = logits(reading, row)
-                row["kind"] = {"other than T1-weighted": float(other - head), **row["kind"]}
+                row["kind"] = {contrast(0).name: contrast(float(other - head)).value, **row["kind"]}
 
 
 def reference_rows(heads):
@@ -305,7 +302,7 @@ def familiar(heads, reference, outsiders, test, kind):
 
     def flagged(found, rows):
         known = Reference(tuple(names), np.array([[row[n] for n in names] for row in rows], dtype=float))
-        floors = {"other than T1-weighted": 0.5, "brain volume": 0.1, "doubt about tissues": 0.1}
+        floors = {contrast(0).name: contrast(0).floor, "brain volume": 0.1, "doubt about tissues": 0.1}
         words = tuple(Descriptor(n, found[n], "high", "low", floors.get(n, 0.04)) for n in names)
         return not judge(words, known).familiar
 
@@ -321,7 +318,8 @@ def familiar(heads, reference, outsiders, test, kind):
         seen = []
         for row in rows:
             head, other = logits(kind, row)
-            seen.append((flagged({"other than T1-weighted": float(other - head), **row["kind"]}, reference), row))
+            found = {contrast(0).name: contrast(float(other - head)).value, **row["kind"]}
+            seen.append((flagged(found, reference), row))
         missed = [row["subject"] for found, row in seen if not found]
         print(f"images of other kinds flagged, {title}: {len(seen) - len(missed)} of {len(seen)}; missed: {missed}")
 

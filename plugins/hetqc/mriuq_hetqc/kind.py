@@ -14,8 +14,12 @@ _LEAST = 200
 
 
 def contrast(log_odds: float) -> Descriptor:
-    """Return the descriptor of how much the network's features look like those of other images."""
-    return Descriptor("other than T1-weighted", log_odds, "no T1-weighted head by the look of its contrast", "", 0.5)
+    """Return the descriptor of how much the network's features look like those of other images.
+
+    Below even odds less of it says nothing: how little a head looks like something else is no reason to doubt it.
+    """
+    words = "no T1-weighted head by the look of its contrast"
+    return Descriptor("other than T1-weighted", max(log_odds, 0.0), words, "", 0.3)
 
 
 def describe(reading: Reading, *, volume: float = 1.0) -> tuple[Descriptor, ...]:
