@@ -21,11 +21,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mriuq_hetqc.infer import read_scan
-from mriuq_hetqc.kind import describe
-from mriuq_hetqc.quality import figures
-from mriuq_hetqc.scan import full_scale, prepare
-from mriuq_hetqc.spoil import add_noise
 
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.layouts import find_cohort
@@ -36,6 +31,11 @@ from mriuq_cli.metrics.judge import measures
 from mriuq_cli.metrics.regions import find_regions
 from mriuq_cli.physics.artefact import Artefact, corrupt
 from mriuq_cli.physics.motion import draw_in_place, move
+from mriuq_hetqc.infer import read_scan
+from mriuq_hetqc.kind import describe
+from mriuq_hetqc.quality import figures
+from mriuq_hetqc.scan import full_scale, prepare
+from mriuq_hetqc.spoil import add_noise
 
 LEVELS = [10 - 0.5 * k for k in range(41)]
 

@@ -16,10 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mriuq_hetqc.infer import read_scan
-from mriuq_hetqc.kind import describe
-from mriuq_hetqc.quality import figures
-from mriuq_hetqc.scan import prepare
 from scipy import ndimage
 
 from mriuq_cli.data.geometry import geometry_from_affine
@@ -27,6 +23,10 @@ from mriuq_cli.data.nifti import read_volumes
 from mriuq_cli.errors import MriuqError
 from mriuq_cli.hooks.manager import get_plugin
 from mriuq_cli.inference.weights import find_weights, load_model
+from mriuq_hetqc.infer import read_scan
+from mriuq_hetqc.kind import describe
+from mriuq_hetqc.quality import figures
+from mriuq_hetqc.scan import prepare
 
 
 def main() -> None:

@@ -16,11 +16,11 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from mriuq_hetqc.kind import contrast
-from mriuq_hetqc.quality import grounds_of
 
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
+from mriuq_hetqc.kind import contrast
+from mriuq_hetqc.quality import grounds_of
 
 AT = np.linspace(0.5, 0.995, 34)
 """Where the rows hold quantiles of |error| / sigma."""

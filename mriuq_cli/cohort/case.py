@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from mriuq_cli.hooks.manager import Plugin
 
 _SMALLER_TILES = (192, 128, 96, 64)
+_NO_MEMORY = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED", "unable to find an engine")
+"""Words of a RuntimeError that means memory: torch's allocator for the CPU, the CUDA runtime (while another process
+fills the device), its libraries, and convolutions none of whose algorithms got the memory it works in."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,8 +167,7 @@ def _predict(bench: Bench, case: Case, context: Context) -> tuple[Prediction, in
 def _is_memory(error: BaseException) -> bool:
     import torch
 
-    words = str(error)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in words
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(word in str(error) for word in _NO_MEMORY)
 
 
 def _write(

@@ -156,16 +156,15 @@ def check_announced(path: Path, announced: int, *, compressed: bool, file_size: 
         )
     most = file_size * DEFLATE_BOUND if compressed else file_size
     if announced > most:
+        said, there = sizes_text(announced, file_size)
         raise InputError(
-            f"the header announces {size_text(announced)}, but a file of {size_text(file_size)} cannot hold that "
-            "(truncated, or the header is wrong)",
+            f"the header announces {said}, but a file of {there} cannot hold that (truncated, or the header is wrong)",
             where=path,
             hint=COPY_AGAIN,
         )
     if not compressed and file_size - announced > slack:
-        raise InputError(
-            f"the header announces {size_text(announced)}, but the file has {size_text(file_size)}", where=path
-        )
+        said, there = sizes_text(announced, file_size)
+        raise InputError(f"the header announces {said}, but the file has {there}", where=path)
 
 
 def check_memory(path: Path, needed: int) -> None:
@@ -191,6 +190,12 @@ def _free_memory() -> int | None:
             return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return None
+
+
+def sizes_text(one: int, other: int) -> tuple[str, str]:
+    """Write two numbers of bytes for people, to the byte where they would look equal."""
+    texts = size_text(one), size_text(other)
+    return (f"{one} bytes", f"{other} bytes") if texts[0] == texts[1] and one != other else texts
 
 
 def size_text(count: int) -> str:

@@ -103,6 +103,8 @@ def _cleaned(name: str, data: NDArray[np.float32], path: Path) -> tuple[NDArray[
             words.append(f"{name}: {count} {are} as background.")
     flat = data.ravel(order="K")  # a view; indexing across file order would take four times as long
     inside = flat[flat != 0]
+    if inside.size == 0 and words:
+        raise InputError(f"no voxel of {name} is a finite number other than 0 (read as float32)", where=path)
     if inside.size == 0:
         raise InputError(f"every voxel of {name} is 0", where=path, hint="Was the right file or volume given?")
     if inside.min() == inside.max():

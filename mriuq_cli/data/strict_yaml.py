@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel
 from pydantic import ValidationError as PydanticError
 
+from mriuq_cli.data.naming import nearest
 from mriuq_cli.errors import InputError, UsageError
 
 Place = tuple[int, int]
@@ -130,10 +131,10 @@ def parse_yaml(text: str, where: object, model: type[Model], noun: str) -> Model
     try:
         return model.model_validate(document)
     except PydanticError as error:
-        raise UsageError("\n".join(_fault_lines(error, places, noun)), where=where) from None
+        raise UsageError("\n".join(_fault_lines(error, places, model, noun)), where=where) from None
 
 
-def _fault_lines(error: PydanticError, places: Mapping[Trail, Place], noun: str) -> list[str]:
+def _fault_lines(error: PydanticError, places: Mapping[Trail, Place], model: type[BaseModel], noun: str) -> list[str]:
     """Return one line for each fault that pydantic found, with its place in the file."""
     lines = []
     for fault in error.errors():
@@ -141,8 +142,20 @@ def _fault_lines(error: PydanticError, places: Mapping[Trail, Place], noun: str)
         known = path
         while known not in places:
             known = known[:-1]
-        lines.append(_fault(places[known], f"{dotted(path, noun)}: {fault['msg']}"))
+        unknown = fault["type"] == "extra_forbidden"
+        what = f"no such key{nearest(str(path[-1]), _keys(model, path[:-1]))}" if unknown else fault["msg"]
+        lines.append(_fault(places[known], f"{dotted(path, noun)}: {what}"))
     return lines
+
+
+def _keys(model: type[BaseModel], path: Trail) -> list[str]:
+    """Return the keys that a part of a document may have; none where the model leaves that open."""
+    part: type[BaseModel] | None = model
+    for name in path:
+        field = part.model_fields.get(str(name)) if part else None
+        kinds = () if field is None else (field.annotation, *get_args(field.annotation))
+        part = next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+    return list(part.model_fields) if part else []
 
 
 def dotted(path: Trail, whole: str = "recipe") -> str:

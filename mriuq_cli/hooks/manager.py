@@ -221,8 +221,8 @@ def _hook_reason(error: pluggy.PluginValidationError) -> str:
     text = str(error)
     for hook in HOOKS:
         if f"for hook {hook!r}" in text:
-            expected = ", ".join(getattr(spec, hook).__annotations__.keys() - {"return"})
-            given = text.partition("Argument(s) {")[2].partition("}")[0]
+            expected = ", ".join(name for name in getattr(spec, hook).__annotations__ if name != "return")
+            given = ", ".join(sorted(text.partition("Argument(s) {")[2].partition("}")[0].split(", ")))
             return f"{hook} has unknown arguments {given}; the contract has: {expected or 'none'}"
     unknown = text.partition("unknown hook '")[2].partition("'")[0]
     if unknown:

@@ -140,7 +140,7 @@ def bind(function: Callable[..., Any], plugin: Plugin, verb: str) -> Callable[..
 
     def run(**given: Any) -> Any:
         values = {option.name.replace("-", "_"): _value(option, given.pop(_key(option))) for option in options}
-        files = {role.name: given.pop(_key(role)) for role in roles}
+        files = {role.name: _only_file(role, given.pop(_key(role))) for role in roles}
         supply = {
             "method": plugin.name,
             "roles": {name: path for name, path in files.items() if path is not None},
@@ -220,7 +220,8 @@ def _role_parameters(roles: Sequence[Role], taken: set[str], method: str) -> lis
         info = typer.Option(
             flag, *aliases, metavar="FILE", help=role.description, rich_help_panel="One file a contrast"
         )
-        parameters.append(_parameter(_key(role), Path | None, info, None))
+        # A list, although one is wanted: of a plain option given twice the first would vanish without a word.
+        parameters.append(_parameter(_key(role), list[Path] | None, info, None))
     return parameters
 
 
@@ -259,6 +260,16 @@ def _claim(flag: str, taken: set[str], method: str) -> str:
 
 def _parameter(name: str, kind: Any, info: Any, default: Any) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, info])
+
+
+def _only_file(role: Role, given: Sequence[Path] | None) -> Path | None:
+    if given and len(given) > 1:
+        raise UsageError(
+            f"contrast {role.name} is given twice",
+            where=f"--{role.name}",
+            hint=f"{given[0]} and {given[1]}: leave one out, or name the contrast that it is.",
+        )
+    return given[0] if given else None
 
 
 def _value(option: Option, given: Any) -> Any:

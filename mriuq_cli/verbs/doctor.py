@@ -221,7 +221,7 @@ def places() -> Iterator[Finding]:
 
 def _place(name: str, folder: Path | None, absent: str) -> Finding:
     if folder is None or not folder.is_dir():
-        return Finding("places", name, "note", absent or f"{folder} is not there; nothing needs it")
+        return Finding("places", name, "note", absent if folder is None else f"{folder} is not there; nothing needs it")
     if os.access(folder, os.W_OK):
         return Finding("places", name, "ok", f"{folder} can be written")
     return Finding("places", name, "note", f"{folder} is read-only; nothing needs to be written there")

@@ -233,6 +233,7 @@ TABLE = [
     ("nothing missing", nothing, ("exam.nii.gz", *BASE), 2, ["nothing is missing", "--missing"]),
     ("contrast unknown", nothing, ("exam.nii.gz", "--missing", "flari", *BASE), 2, ["flari", "'flair'"]),
     ("contrast twice", nothing, (*one(), "--order", "t1,t1,t2,flair"), 2, ["t1", "twice"]),
+    ("contrast given twice", apart, ("--t1", "t1.nii.gz", "--t1", "t2.nii.gz", *BASE), 2, ["t1 is given twice"]),
     ("file twice", apart, ("--t1", "t1.nii.gz", "--t2", "t1.nii.gz", *BASE), 2, ["same file", "t1", "t2"]),
     ("all missing", nothing, ("exam.nii.gz", "--missing", "flair,t1,t1gd,t2", *BASE), 2, ["all contrasts are missing"]),
     ("no input", nothing, BASE, 2, ["no input"]),

@@ -22,6 +22,10 @@ BROKEN = {
         SOUND + "\n@hookimpl\ndef mriuq_model(configuration):\n    pass\n",
         "mriuq_model has unknown arguments 'configuration'; the contract has: config",
     ),
+    "many-arguments": (
+        SOUND + "\n@hookimpl\ndef mriuq_predict(path, model_path):\n    pass\n",
+        "mriuq_predict has unknown arguments 'model_path', 'path'; the contract has: model, case, options, context",
+    ),
     "unknown-hook": (
         SOUND + "\n@hookimpl\ndef mriuq_modle(config):\n    pass\n",
         "unknown hook mriuq_modle; did you mean 'mriuq_model'?",

@@ -96,6 +96,10 @@ def test_a_truncated_plain_file(tmp_path, blob, keep):
     assert "truncated" in refused(tmp_path / "a.nii", blob[:keep])
 
 
+def test_two_sizes_that_differ_by_little_are_told_to_the_byte(tmp_path, blob):
+    assert f"announces {len(blob)} bytes, but a file of {len(blob) - 1} bytes" in refused(tmp_path / "a.nii", blob[:-1])
+
+
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.9, 0.999])
 def test_a_truncated_gzip_file(tmp_path, blob, share):
     packed = gzip.compress(bytes(blob))

@@ -101,6 +101,12 @@ def test_an_image_that_shows_nothing_is_refused(tmp_path, value, words, write):
     assert str(path) in str(caught.value)
 
 
+def test_numbers_beyond_float32_with_nothing_else_but_0_are_called_by_their_name(tmp_path, images):
+    nib.save(nib.Nifti1Image(images["t1"] * 1e300, np.eye(4)), tmp_path / "a.nii")
+    with pytest.raises(InputError, match="finite number other than 0"):
+        read_case(one(tmp_path / "a.nii"))
+
+
 def test_a_mask_given_as_an_image_is_refused(tmp_path, images, write):
     path = write.volume(tmp_path / "a.nii.gz", (images["t1"] > 0).astype(np.uint8))
     with pytest.raises(InputError, match="constant"):

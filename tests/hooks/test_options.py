@@ -90,6 +90,13 @@ def test_files_of_contrasts_arrive_by_role_whatever_alias_was_used():
     assert run(Plugin(), "--t1w", "a", "--t1ce", "b")["roles"] == {"t1": Path("a"), "t1gd": Path("b")}
 
 
+@pytest.mark.parametrize("again", ["--t1gd", "--t1ce"])
+def test_a_contrast_given_twice_is_a_usage_error_and_not_the_last_one(again):
+    with pytest.raises(UsageError, match="contrast t1gd is given twice") as caught:
+        run(Plugin(), "--t1gd", "a.nii", again, "b.nii")
+    assert "a.nii and b.nii" in str(caught.value)
+
+
 def test_values_arrive_typed_under_names_with_underscores():
     given = (
         Option("half-width", "float", "x", default=1.5),

@@ -71,9 +71,15 @@ def test_words_that_yaml_1_1_would_turn_into_something_else_stay_words(word):
 
 
 def test_an_unknown_key_is_refused_by_name():
-    assert "line 3, column 1: epochs: Extra inputs are not permitted" in with_line("epochs: 3")
+    assert "line 3, column 1: epochs: no such key" in with_line("epochs: 3")
     assert "line 3, column 9: train.epochs: " in with_line("train: {epochs: 3}")
     assert "line 3, column 1: on: " in with_line("on: 3")
+
+
+def test_the_nearest_key_is_offered_wherever_it_was_missed():
+    assert "line 3, column 1: sead: no such key; did you mean 'seed'?" in with_line("sead: 3")
+    assert "train.stepz: no such key; did you mean 'steps'?" in with_line("train: {stepz: 3}")
+    assert "folds.counts: no such key; did you mean 'count'?" in with_line("folds: {counts: 3}")
 
 
 @pytest.mark.parametrize("key", ["1", "1.5", "true", "~"])

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from mriuq_hetqc.dataset import Crops
-from mriuq_hetqc.spoil import ARTEFACTS, add_noise, soft_region, spoil
 
 from mriuq_cli.data.case import Case
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.volume import Volume
+from mriuq_hetqc.dataset import Crops
+from mriuq_hetqc.spoil import ARTEFACTS, add_noise, soft_region, spoil
 
 CONFIG = {"crop": 32, "reuse": 2, "slots": 2, "seed": 3}
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+
 from mriuq_hetqc.loss import regression, segmentation
 
 

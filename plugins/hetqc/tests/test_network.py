@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mriuq_hetqc.network import SIGMA, FoldedUNet, bounded, fold, unfold
 from mriuq_hetqc.published import PublishedUNet
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from mriuq_hetqc.scan import full_scale, interpolation, prepare
 
 from mriuq_cli.api import InputError
 from mriuq_cli.data.geometry import geometry_from_affine
+from mriuq_hetqc.scan import full_scale, interpolation, prepare
 
 
 def image_of(shape, seed=0):
