@@ -14,7 +14,7 @@ from mriuq_cli.physics.grid import EXAM
 from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
-from mriuq_cli.physics.sequence import Sequence, pure_signal, scan
+from mriuq_cli.physics.sequence import Equation, Sequence, pure_signal, scan
 from mriuq_cli.physics.tumour import ENHANCING, NECROSIS, OEDEMA, Tumour, grow_tumour
 
 VERSION = 3
@@ -86,6 +86,7 @@ def protocol(rng: np.random.Generator, field: float = 3.0) -> dict[str, Sequence
 
     flair_tr = draw(8.5, 9.5)
     flair_ti = draw(2.4, 2.6)
+    gradient: Equation
     t1: dict[str, float]
     if rng.random() < 0.5:
         gradient = signal.spoiled_gradient_echo
