@@ -1,6 +1,6 @@
 """How the simulated exam's tissue contrasts compare with those of real exams.
 
-    python benchmarks/realism.py COHORT [--anatomy LABEL-MAPS] [--n 4]
+    python benchmarks/realism.py COHORT [--anatomy LABEL-MAPS] [--n 4] [--seed 100]
 
 COHORT is a folder of BraTS exams. Every exam, real or simulated, is parted by the same rule: outside the tumour and
 8 mm around it, k-means of three classes on the standard scores of T1, T2 and FLAIR, voxels at the border of classes
@@ -66,17 +66,19 @@ def main() -> None:
     parser.add_argument("cohort", nargs="?", type=Path)
     parser.add_argument("--anatomy")
     parser.add_argument("--n", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=100, help="of the first simulated exam")
     chosen = parser.parse_args()
     if chosen.cohort is None:
         print("not measured: no COHORT of real exams was given")
         return
     real = [ratios(folder) for folder in sorted(chosen.cohort.iterdir()) if folder.is_dir()]
     with tempfile.TemporaryDirectory() as place:
-        words = ["simulate", "exam", f"{place}/sim", "--n", chosen.n, "--seed", 100]
+        words = ["simulate", "exam", f"{place}/sim", "--n", chosen.n, "--seed", chosen.seed]
         words += ["--anatomy", chosen.anatomy] if chosen.anatomy else []
         subprocess.run([MRIUQ, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
         made = [ratios(folder) for folder in sorted(Path(place, "sim").iterdir())]
-    print(f"{len(real)} real and {len(made)} simulated exams (anatomy: {chosen.anatomy or 'template'})")
+    anatomy = chosen.anatomy or "template"
+    print(f"{len(real)} real and {len(made)} simulated exams from seed {chosen.seed} (anatomy: {anatomy})")
     print(f"{'contrast':<9} {'ratio':<12} {'real, mean and SD':<19} {'simulated':<15} difference")
     for name in CONTRASTS:
         for part, text in enumerate(("grey/white", "fluid/white")):

@@ -17,7 +17,7 @@ from mriuq_cli.physics.artefact import corrupt, draw
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.t1w import simulate_t1w
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives other voxels."""
 
 
