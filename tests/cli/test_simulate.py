@@ -30,16 +30,16 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``made/exam-4``, simulated once for this module."""
+    """A folder with ``made/exam-5``, simulated once for this module."""
     folder = tmp_path_factory.mktemp("simulate")
-    done = simulate("exam", "made", "--seed", 4, cwd=folder)
+    done = simulate("exam", "made", "--seed", 5, cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "made/exam-4\n"
+    assert done.stdout == "made/exam-5\n"
     return folder
 
 
 def test_an_exam_has_four_contrasts_labels_mask_and_truth(place: Path) -> None:
-    names = sorted(path.name for path in (place / "made" / "exam-4").iterdir())
+    names = sorted(path.name for path in (place / "made" / "exam-5").iterdir())
     endings = (
         "_adc.nii.gz",
         "_flair.nii.gz",
@@ -50,31 +50,31 @@ def test_an_exam_has_four_contrasts_labels_mask_and_truth(place: Path) -> None:
         "_t2.nii.gz",
         "_wmh.nii.gz",
     )
-    assert names == ["exam-4.json", *(f"exam-4{ending}" for ending in endings)]
+    assert names == ["exam-5.json", *(f"exam-5{ending}" for ending in endings)]
 
 
 def test_images_are_stored_as_public_tumour_exams_are(place: Path) -> None:
-    image = nib.load(place / "made/exam-4/exam-4_t1ce.nii.gz")
+    image = nib.load(place / "made/exam-5/exam-5_t1ce.nii.gz")
     assert image.shape == (240, 240, 155)
     assert image.get_data_dtype() == np.int16
     assert nib.aff2axcodes(image.affine) == ("L", "P", "S")
-    labels = np.asarray(nib.load(place / "made/exam-4/exam-4_seg.nii.gz").dataobj)
+    labels = np.asarray(nib.load(place / "made/exam-5/exam-5_seg.nii.gz").dataobj)
     assert set(np.unique(labels)) == {0, 1, 2, 4}
-    mask = np.asarray(nib.load(place / "made/exam-4/exam-4_mask.nii.gz").dataobj)
+    mask = np.asarray(nib.load(place / "made/exam-5/exam-5_mask.nii.gz").dataobj)
     np.testing.assert_array_equal(mask > 0, np.asarray(image.dataobj) > 0)
 
 
 def test_the_truth_says_that_it_is_simulated_and_proves_the_files(place: Path) -> None:
-    folder = place / "made" / "exam-4"
-    facts = json.loads((folder / "exam-4.json").read_text())
+    folder = place / "made" / "exam-5"
+    facts = json.loads((folder / "exam-5.json").read_text())
     assert facts["Simulated"] is True
-    assert facts["Seed"] == 4
+    assert facts["Seed"] == 5
     assert facts["Files"] == {name: digest for name, digest in digests(folder).items() if not name.endswith(".json")}
 
 
 def test_a_second_run_is_refused_before_any_work(place: Path) -> None:
     before = digests(place)
-    done = simulate("exam", "made", "--seed", 3, "--n", 2, cwd=place)
+    done = simulate("exam", "made", "--seed", 4, "--n", 2, cwd=place)
     assert done.returncode == 6
     assert "--overwrite" in done.stderr
     assert digests(place) == before
@@ -82,26 +82,26 @@ def test_a_second_run_is_refused_before_any_work(place: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes_and_resume_repairs_what_is_damaged(place: Path) -> None:
     before = digests(place)
-    damaged = place / "made" / "exam-4" / "exam-4_t2.nii.gz"
+    damaged = place / "made" / "exam-5" / "exam-5_t2.nii.gz"
     damaged.write_bytes(damaged.read_bytes()[:1000])
-    done = simulate("exam", "made", "--seed", 4, "--resume", cwd=place)
+    done = simulate("exam", "made", "--seed", 5, "--resume", cwd=place)
     assert done.returncode == 0, done.stderr
     assert digests(place) == before
 
 
 def test_resume_leaves_whole_cases_untouched(place: Path) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in (place / "made").rglob("*")}
-    done = simulate("exam", "made", "--seed", 4, "--resume", cwd=place)
-    assert done.stdout == "made/exam-4\n"
+    done = simulate("exam", "made", "--seed", 5, "--resume", cwd=place)
+    assert done.stdout == "made/exam-5\n"
     assert {path: path.stat().st_mtime_ns for path in (place / "made").rglob("*")} == stamps
 
 
 def test_the_4d_form_holds_the_same_voxels_in_the_order_of_the_contrasts(place: Path) -> None:
-    done = simulate("exam", "joined", "--seed", 4, "--format", "4d", cwd=place)
-    assert done.stdout == "joined/exam-4.nii.gz\n"
-    joined = np.asarray(nib.load(place / "joined/exam-4.nii.gz").dataobj)
+    done = simulate("exam", "joined", "--seed", 5, "--format", "4d", cwd=place)
+    assert done.stdout == "joined/exam-5.nii.gz\n"
+    joined = np.asarray(nib.load(place / "joined/exam-5.nii.gz").dataobj)
     for index, ending in enumerate(("flair", "t1", "t1ce", "t2")):
-        single = np.asarray(nib.load(place / f"made/exam-4/exam-4_{ending}.nii.gz").dataobj)
+        single = np.asarray(nib.load(place / f"made/exam-5/exam-5_{ending}.nii.gz").dataobj)
         np.testing.assert_array_equal(joined[..., index], single)
 
 

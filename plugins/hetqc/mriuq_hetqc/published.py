@@ -60,6 +60,7 @@ class PublishedUNet(nn.Module):
         self.clean = _Decoder(widths, 1)
         self.task = _Decoder(widths, 2) if multi_task else None
         nn.init.zeros_(self.clean.value.weight)
+        nn.init.zeros_(self.clean.value.bias)
         nn.init.constant_(self.clean.spread.bias, -6.0)
 
     def forward(self, image: Tensor) -> Answer:
