@@ -49,11 +49,12 @@ class Validation(_Part):
 
 
 class Recipe(_Part):
-    """A training, whole: preset, changes to it, split, optimisation, seed."""
+    """A training, whole: preset, changes to it, weights to start from, split, optimisation, seed."""
 
     method: str
     preset: str
     model: dict[str, Any] = Field(default_factory=dict)
+    start: str | None = Field(default=None, description="weights to start from: a folder, or a set that ships")
     seed: NonNegativeInt = 0
     folds: Folds | None = None
     train: Optimisation = Optimisation()

@@ -23,6 +23,7 @@ from mriuq_cli.errors import InputError, MachineError, MethodError, UsageError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.manager import Plugin
 from mriuq_cli.hooks.roles import Stage
+from mriuq_cli.inference.weights import WeightsFolder, find_weights, load_model
 from mriuq_cli.training.checkpoint import save_weights
 from mriuq_cli.training.loop import Report, Task, seed_all, train
 from mriuq_cli.training.recipe import Recipe, write_recipe
@@ -87,11 +88,12 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
         raise UsageError("the recipe states no budget", hint="give --steps or --minutes, or state one under 'train'")
     config = resolve_config(plugin, recipe)
     learners, watched = split(cohort, recipe)
-    text = write_recipe(recipe)
-    _claim(run.folder, text, _listed(learners, watched), resume=run.resume)
     torch.set_num_threads(run.threads)
     torch.manual_seed(recipe.seed)
     fresh: nn.Module = plugin.call("mriuq_model", config=config)
+    start = _fill(plugin, fresh, recipe.start) if recipe.start else None
+    text = write_recipe(recipe)
+    _claim(run.folder, text, _listed(learners, watched), resume=run.resume)
     seen: dict[int, tuple[str, ...]] = {}
     began = time.monotonic()
     previous: dict[str, nn.Module] = {}
@@ -111,14 +113,31 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
             "seconds": round(time.monotonic() - began, 1),
             "recipe_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "subjects": len(learners),
+            **({"start_sha256": start.sha256} if start else {}),
         },
         "versions": {"mriuq": version("mriuq"), plugin.distribution: plugin.version, "torch": torch.__version__},
     }
     for place, ref in enumerate(learners):  # a data set that reads late may have read some before a resume only
         if place not in seen:
             _remember(place, ref, seen)
-    save_weights(run.folder / "weights", previous[stages[-1].name], facts, [seen[i] for i in range(len(learners))])
+    taught = {tuple(map(str, marks)) for marks in start.meta.get("subjects", ())} if start else set()
+    subjects = [seen[i] for i in range(len(learners))]
+    subjects += sorted(taught - set(subjects))
+    save_weights(run.folder / "weights", previous[stages[-1].name], facts, subjects)
     return run.folder / "weights"
+
+
+def _fill(plugin: Plugin, fresh: nn.Module, given: str) -> WeightsFolder:
+    """Fill a fresh network with weights to start from, and return those."""
+    found = find_weights(plugin, Path(given))
+    try:
+        fresh.load_state_dict(load_model(plugin, found, "cpu").state_dict())
+    except RuntimeError as error:
+        preset = found.meta.get("preset")
+        raise UsageError(
+            "these weights are of another network than the recipe's", where=given, hint=f"their preset is '{preset}'"
+        ) from error
+    return found
 
 
 def _name(ref: CaseRef) -> tuple[str, str]:

@@ -22,6 +22,9 @@ def train(
     fold: Annotated[int | None, typer.Option(help="Fold to hold out, from 0; takes --folds.")] = None,
     folds: Annotated[int | None, typer.Option(help="Number of folds; without them every exam is learnt from.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed (overrides the recipe).")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Weights to start from: a folder, or the name of a set that ships.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run in --out stopped.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; all usable cores by default.")] = None,
@@ -39,7 +42,7 @@ def train(
 
     plugin = get_plugin(method)
     require_threads(threads)
-    stated = _changed(_recipe(plugin, recipe), method, steps=steps, minutes=minutes, seed=seed)
+    stated = _changed(_recipe(plugin, recipe), method, steps=steps, minutes=minutes, seed=seed, start=start)
     stated = _folded(_wished(stated, plugin, options), fold, folds)
     cohort = find_cohort(data, plugin.method.inputs, complete=True)
     with run_folder(out), progress(f"train {method}") as report:
@@ -57,7 +60,9 @@ def _recipe(plugin: Any, given: Path) -> Any:
     return read_recipe(shipped if not given.exists() and shipped.exists() else given)
 
 
-def _changed(recipe: Any, method: str, *, steps: int | None, minutes: float | None, seed: int | None) -> Any:
+def _changed(
+    recipe: Any, method: str, *, steps: int | None, minutes: float | None, seed: int | None, start: str | None
+) -> Any:
     """Return the recipe with the command line's changes; raise UsageError if it is another method's."""
     from mriuq_cli.errors import UsageError
     from mriuq_cli.training.recipe import change_recipe
@@ -69,6 +74,8 @@ def _changed(recipe: Any, method: str, *, steps: int | None, minutes: float | No
         changes["train"] = {**recipe.train.model_dump(), "steps": steps, "minutes": minutes}
     if seed is not None:
         changes["seed"] = seed
+    if start is not None:
+        changes["start"] = start
     return change_recipe(recipe, changes)
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -36,7 +37,7 @@ class Fake:
     """A method as the manager would lend it."""
 
     name, distribution, version = "fake", "mriuq-fake", "1.0"
-    method = SimpleNamespace(presets={"p": {"width": 3}}, api_version=1)
+    method = SimpleNamespace(presets={"p": {"width": 3}}, api_version=1, weights=None)
 
     def has(self, hook):
         return hook == "mriuq_stages"
@@ -146,6 +147,24 @@ def test_weights_name_every_learner_even_where_a_resume_had_nothing_left_to_read
     go(tmp_path, recipe())
     weights = go(tmp_path, recipe(), resume=True)
     assert len(json.loads((weights / "weights.json").read_text())["subjects"]) == 6
+
+
+def test_a_run_that_starts_from_weights_goes_on_from_them_and_names_whom_they_saw(tmp_path, read):
+    first = go(tmp_path / "first", recipe(folds={"count": 3, "hold_out": 1}))
+    again = {"train": {"steps": 1, "batch": 1, "rate": 1e-9}, "folds": {"count": 3, "hold_out": 0}}
+    second = go(tmp_path / "second", recipe(start=str(first), **again))
+    one, two = (load_file(folder / "weights.safetensors") for folder in (first, second))
+    assert all(torch.allclose(one[name], two[name], atol=1e-6) for name in one)
+    facts = json.loads((second / "weights.json").read_text())
+    assert [marks[0] for marks in facts["subjects"]] == ["s1-t1", "s2-t1", "s4-t1", "s5-t1", "s0-t1", "s3-t1"]
+    assert facts["training"]["start_sha256"] == json.loads((first / "weights.json").read_text())["sha256"]
+
+
+def test_weights_of_another_network_are_no_start(tmp_path, read):
+    first = go(tmp_path / "first", recipe())
+    with pytest.raises(UsageError, match="another network"):
+        go(tmp_path / "second", recipe(start=str(first), model={"width": 4}))
+    assert not (tmp_path / "second").exists()
 
 
 def test_a_folder_of_another_recipe_is_refused_and_resume_in_a_new_one_begins(tmp_path, read):

@@ -4,7 +4,8 @@ Equation 1: ``1/2 exp(-s) (y - f)^2 + 1/2 s`` with ``s = log sigma_r^2``, whose 
 Equation 2: ``exp(-s) CE + 1/2 s`` with ``s = log sigma_s^2``. Equation 3: their sum. ``s`` is bounded by the network.
 With ``beta`` a voxel's regression loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR
 2022), so that hard voxels are not given up early: 0 is equation 1, 1 gives the mean the gradient of the squared error.
-That factor is divided by its own mean, or the second task would outweigh the first.
+That factor is divided by its own mean over each image: otherwise the second task would outweigh the first, and the
+noisiest image of a batch would leave the clean ones nothing to learn from.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from mriuq_hetqc.network import CLASSES, Answer
 
 
 def regression(error: Tensor, log_variance: Tensor, beta: float = 0.0) -> Tensor:
-    """Return equation 1 for each voxel, float32; ``error`` is ``y - f``."""
+    """Return equation 1 for each voxel, float32; ``error`` is ``y - f``, its first axis the image of a batch."""
     s = log_variance.float()
     loss = 0.5 * torch.exp(-s) * error.float().square() + 0.5 * s
     if not beta:
         return loss
     factor = torch.exp(beta * s.detach())
-    return loss * factor / factor.mean()
+    return loss * factor / factor.flatten(1).mean(1).reshape(-1, *(1,) * (s.dim() - 1))
 
 
 def segmentation(logits: Tensor, log_variance: Tensor, labels: Tensor) -> Tensor:

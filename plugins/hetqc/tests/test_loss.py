@@ -41,13 +41,23 @@ def test_voxels_without_a_label_do_not_count():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("beta", [0.0, 0.5])
 def test_gradients_are_finite(dtype, beta):
-    error = torch.tensor([0.0, 1e3], dtype=dtype, requires_grad=True)
-    s = torch.tensor([-13.8, 4.0], dtype=dtype, requires_grad=True)
+    error = torch.tensor([[0.0, 1e3]], dtype=dtype, requires_grad=True)
+    s = torch.tensor([[-13.8, 4.0]], dtype=dtype, requires_grad=True)
     regression(error, s, beta).mean().backward()
     assert torch.isfinite(error.grad).all()
     assert torch.isfinite(s.grad).all()
 
 
 def test_the_factor_that_spares_hard_voxels_keeps_the_size_of_the_loss():
-    error, s = torch.full((10,), 0.1), torch.full((10,), -4.0)
+    error, s = torch.full((1, 10), 0.1), torch.full((1, 10), -4.0)
     assert float(regression(error, s, 0.5).mean()) == pytest.approx(float(regression(error, s).mean()))
+
+
+def test_a_noisy_image_takes_nothing_from_a_clean_one_beside_it():
+    error = torch.tensor([[0.1, 0.1], [0.001, 0.002]])
+    s = torch.tensor([[-2.0, -2.0], [-10.0, -11.0]], requires_grad=True)
+    regression(error, s, 0.5).sum().backward()
+    beside = s.grad[1].clone()
+    alone = s.detach()[1:].clone().requires_grad_()
+    regression(error[1:], alone, 0.5).sum().backward()
+    assert torch.allclose(beside, alone.grad[0])
