@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     MACHINE = 6
     PARTIAL = 7
     VERDICT = 8
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 

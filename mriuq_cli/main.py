@@ -38,7 +38,7 @@ STORAGE_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.E
 
 
 class Terminated(BaseException):
-    """Raised in the main thread by SIGTERM, so that temporary files are removed on the way out."""
+    """Raised in the main thread by SIGTERM and SIGHUP, so that temporary files are removed on the way out."""
 
 
 class NobodyReads(Exception):
@@ -194,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Words after the program's name; ``sys.argv[1:]`` if None.
     """
     words, debug = _without_debug(list(sys.argv[1:] if arguments is None else arguments))
-    signal.signal(signal.SIGTERM, _terminate)
+    _heed_signals()
     try:
         code = build().main(args=words, prog_name="mriuq", standalone_mode=False)
         sys.stdout.flush()
@@ -213,10 +213,20 @@ def _without_debug(words: list[str]) -> tuple[list[str], bool]:
     return [word for word in words[:end] if word != "--debug"] + words[end:], "--debug" in words[:end]
 
 
+def _heed_signals() -> None:
+    """Let signals that end a process clean up first; what was started with nohup keeps ignoring that it was hung up."""
+    signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _terminate(number: int, frame: object) -> None:
     # A second signal must not cut short what the first one started to clean up.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
+    for other in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise Terminated(number)
 
 
 def _exit_code(error: BaseException, debug: bool) -> int:
@@ -234,8 +244,9 @@ def _exit_code(error: BaseException, debug: bool) -> int:
         note("interrupted")
         return ExitCode.INTERRUPTED
     if isinstance(error, Terminated):
-        note("terminated")
-        return ExitCode.TERMINATED
+        hung_up = error.args == (signal.SIGHUP,)
+        note("hung up" if hung_up else "terminated")
+        return ExitCode.HUNG_UP if hung_up else ExitCode.TERMINATED
     if isinstance(error, NobodyReads | BrokenPipeError):
         # Nobody reads stdout any more; without this the interpreter complains when it closes it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

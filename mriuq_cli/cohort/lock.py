@@ -14,6 +14,7 @@ from mriuq_cli.data.atomic import machine_error
 from mriuq_cli.errors import MachineError
 
 NAME = ".mriuq.lock"
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -36,11 +37,11 @@ def exclusive(folders: Iterable[Path]) -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Pay no attention to ctrl-C and SIGTERM while a block runs; a second one must not cut short what cleans up."""
+    """Pay no attention to ctrl-C, SIGTERM and SIGHUP while a block runs: a second one must not cut this short."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _ENDING}
     try:
         yield
     finally:

@@ -115,9 +115,9 @@ def judge_scans(
 def _prepare(judges: Sequence[Plugin], request: QualityRequest) -> None:
     """Keep networks to their threads; where no judge has a network, torch is not imported."""
     if any(judge.has("mriuq_model") for judge in judges):
-        import torch
+        from mriuq_cli.inference.process import settle
 
-        torch.set_num_threads(request.threads)
+        settle(request.threads)
 
 
 def _shared_basis(judges: Sequence[Plugin], request: QualityRequest) -> dict[str, Any]:

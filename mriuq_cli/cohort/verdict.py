@@ -20,6 +20,7 @@ from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.options import default_values
 from mriuq_cli.inference.device import pick_device, require_threads, usable_cores
 from mriuq_cli.inference.memory import require_tile
+from mriuq_cli.inference.process import settle
 from mriuq_cli.inference.weights import find_weights
 from mriuq_cli.uncertainty.conformal import Calibration, read_calibration
 from mriuq_cli.uncertainty.stretch import Rule, subjects_needed
@@ -150,10 +151,8 @@ def _require_enough(wish: Wish, n: int) -> None:
 
 
 def _context(wish: Wish, device: str, report: Progress) -> Context:
-    import torch
-
     threads = wish.threads or usable_cores()
-    torch.set_num_threads(threads)
+    settle(threads)
     return Context(device=device, threads=threads, tile=wish.tile, seed=wish.seed,
                    progress=lambda done, word: report(0.1 + 0.9 * done, word))  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from exams import heed_signals
 
 EXECUTABLE = Path(sys.executable).with_name("mriuq")
 TOY = Path(__file__).parent.parent / "toy_plugin"
@@ -52,7 +53,7 @@ def mriuq_process():
         variables = {**os.environ, "PYTHONPATH": str(site)}
         command = [str(EXECUTABLE), *map(str, words)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        started.append(subprocess.Popen(command, env=variables, text=True, **pipes))
+        started.append(subprocess.Popen(command, env=variables, text=True, preexec_fn=heed_signals, **pipes))
         return started[-1]
 
     yield start

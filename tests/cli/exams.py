@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -93,12 +94,18 @@ def environment(plugins, **extra):
     return {**os.environ, "PYTHONPATH": str(plugins), "OMP_NUM_THREADS": "1", **extra}
 
 
+def heed_signals():
+    """Heed in a new process the signals that ``nohup`` and shells without a terminal make it ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(*words, plugins, cwd, **extra):
     """Start the installed executable."""
     command = [str(EXECUTABLE), *map(str, words)]
-    return subprocess.Popen(
-        command, cwd=cwd, env=environment(plugins, **extra), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    variables = environment(plugins, **extra)
+    return subprocess.Popen(command, cwd=cwd, env=variables, text=True, preexec_fn=heed_signals, **pipes)
 
 
 def mriuq(*words, plugins, cwd, **extra):

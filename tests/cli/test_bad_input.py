@@ -424,7 +424,7 @@ def test_beside_a_read_only_input_the_working_folder_is_used_and_said(here, plug
     assert (here / "exam_flair.receipt.json").exists()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupt_leaves_nothing_behind(here, plugins, number, code):
     process = exams.start("predict", "relay", *one(), "--sleep", "60", plugins=plugins, cwd=here)
     wait_for(here / "out" / ".mriuq.lock")

@@ -175,7 +175,7 @@ def test_a_defect_is_one_line_and_code_1(monkeypatch, capsys):
     assert "--debug" in said.err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_end_a_run_with_their_codes(mriuq_process, install_method, tmp_path, number, code):
     marker = tmp_path / "started"
     process = mriuq_process("plugins", "list", site=install_method("slow", SLOW.format(marker=str(marker))))

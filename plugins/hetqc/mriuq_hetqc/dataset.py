@@ -140,7 +140,8 @@ def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least
     if rng.random() < 0.3 and bool((labels < 4).any()):
         image = _without_skull(image, labels)
     elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off
-        image = image * (soft_region(image.shape, rng, image.device) < 0.5)
+        gone = soft_region(image.shape, rng, image.device) >= 0.5
+        image, labels = image.masked_fill(gone, 0), labels.masked_fill(gone, _UNKNOWN)
     return image, labels
 
 

@@ -7,7 +7,7 @@ import torch
 from mriuq_cli.data.case import Case
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.volume import Volume
-from mriuq_hetqc.dataset import Crops
+from mriuq_hetqc.dataset import Crops, other_scanner
 from mriuq_hetqc.spoil import ARTEFACTS, add_noise, soft_region, spoil
 
 CONFIG = {"crop": 32, "reuse": 2, "slots": 2, "seed": 3}
@@ -69,3 +69,10 @@ def test_regions_go_from_nothing_to_all():
         where = soft_region(torch.Size((60, 60, 60)), rng, torch.device("cpu"))
         assert float(where.min()) < 0.05
         assert float(where.max()) > 0.95
+
+
+def test_what_lies_beyond_the_field_of_view_has_no_tissue():
+    image, labels = torch.ones(32, 32, 32), torch.full((32, 32, 32), 2, dtype=torch.uint8)
+    for seed in range(60):
+        seen, known = other_scanner(image, labels, np.random.default_rng(seed), 32)
+        assert bool(((seen > 0) | (known != 2)).all())
