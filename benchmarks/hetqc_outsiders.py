@@ -50,7 +50,7 @@ def main() -> None:
                 continue
             reading = read_scan(model, scan)
             row = {
-                "kind_of": kind, "subject": name, "features": reading.features.tolist(), "figures": figures(reading),
+                "kind_of": kind, "case": name, "features": reading.features.tolist(), **figures(reading),
                 "kind": {d.name: d.value for d in describe(reading, volume=scan.voxel_volume)},
             }  # fmt: skip
             out.write(json.dumps(row) + "\n")

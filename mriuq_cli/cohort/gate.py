@@ -26,11 +26,17 @@ class GateItem:
         return {"item": self.item, "demand": self.demand, "found": self.found, "passed": self.passed}
 
 
+_FEWEST = 2
+
+
 def gate(subjects: Sequence[SubjectFigures], level: float, rule: Rule) -> list[GateItem]:
     """Hold the figures of one target in one situation against the demands.
 
-    Stated for a level of .90; for another level the bounds keep their distance from it.
+    Stated for a level of .90; for another level the bounds keep their distance from it. Its means and rivals are of
+    several people: for one there is no gate.
     """
+    if len(subjects) < _FEWEST:
+        return []
     return [*_coverage(subjects, level, rule), _conditional(subjects, level), *_sharp(subjects), *_order(subjects),
             *_aims(subjects), *_regions(subjects)]  # fmt: skip
 

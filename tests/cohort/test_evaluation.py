@@ -172,6 +172,10 @@ def test_a_subjects_own_scores_do_not_move_its_own_figures() -> None:
     assert b[2].coverage < 0.5
 
 
+def test_there_is_no_gate_for_one_person() -> None:
+    assert gate(_left_out(_records([1.0] * 5))[:1], 0.9, "plug-in") == []
+
+
 def test_true_widths_pass_the_gate_and_shuffled_ones_do_not() -> None:
     true, shuffled = (
         {i.item: i.passed for i in gate(_left_out(r), 0.9, "plug-in")}

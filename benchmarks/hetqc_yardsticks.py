@@ -1,0 +1,233 @@
+"""From measured copies of heads to what ships beside hetqc's weights, ``quality.json``, with figures of its readings.
+
+    mriuq evaluate hetqc HEADS --weights HALF --protocol artefacts --out held.json
+    mriuq evaluate hetqc HEADS --weights ALL --seen --protocol artefacts --out shipped.json
+    python benchmarks/hetqc_outsiders.py outsiders.jsonl --weights ALL ...
+    python benchmarks/hetqc_yardsticks.py --held held.json --shipped shipped.json --outsiders outsiders.jsonl
+                                          [--test test.jsonl] [--write FOLDER]
+
+``--held``: heads that the weights in question never saw, a file for each set of weights. ``--shipped``: heads read by
+the weights that ship. ``--test``: images of other kinds that nothing is learnt from. A linear reading never sees the
+head that it is tried on. Ids that begin with ``t1w-`` are simulated heads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from mriuq_cli.present.protocol import protocol_tables
+from mriuq_cli.uncertainty.estimate import Descriptor
+from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
+from mriuq_hetqc.kind import contrast
+from mriuq_hetqc.protocols.artefacts import report, stretch
+from mriuq_hetqc.quality import MEANINGS, grounds_of
+
+STANDARD = 1.6449
+STRENGTH = 0.1
+"""Of the linear readings: the inverse of their regularisation."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("held", "shipped", "outsiders", "test"):
+        parser.add_argument(f"--{name}", type=Path, nargs="+", default=[])
+    parser.add_argument("--write", type=Path)
+    words = parser.parse_args()
+    held = [row for path in words.held for row in with_visual(rows_of(path))]
+    for title, wanted in (("real", False), ("simulated", True)):
+        rows = [row for row in held if simulated(row) is wanted]
+        if rows:
+            show(title, rows)
+    if words.shipped:
+        shipped = with_visual([row for path in words.shipped for row in rows_of(path)])
+        write(words.write, held, shipped, lines_of(words.outsiders), lines_of(words.test))
+
+
+def rows_of(path):
+    return [row for group in json.loads(path.read_text())["groups"] for row in group["rows"]]
+
+
+def lines_of(paths):
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def simulated(row):
+    return row["case"].startswith("t1w-")
+
+
+def show(title, rows):
+    """Print the tables of the protocol, with the reading that the weights do not have yet."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    found = report(rows, {})
+    group = {"name": f"{title} heads", "rows": rows, "tables": [asdict(table) for table in found.tables]}
+    console = Console(width=240)
+    for table in protocol_tables({"groups": [group]}):
+        console.print(table)
+
+
+# Linear readings ------------------------------------------------------------------------------------------------------
+
+
+def fit(rows, names, label):
+    """Fit a multinomial logistic reading of some rows; ``label(row)`` is one of ``names``."""
+    from sklearn.linear_model import LogisticRegression
+
+    x = np.array([grounds_of(row["features"], row) for row in rows])
+    y = np.array([names.index(label(row)) for row in rows])
+    mean, sd = x.mean(0), x.std(0) + 1e-6
+    fitted = LogisticRegression(C=STRENGTH, max_iter=5000, class_weight="balanced").fit((x - mean) / sd, y)
+    weights, bias = fitted.coef_, fitted.intercept_
+    if len(names) == 2:
+        weights, bias = np.vstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
+    return {"names": list(names), "mean": mean.round(6).tolist(), "sd": sd.round(6).tolist(),
+            "weights": weights.round(6).tolist(), "bias": bias.round(6).tolist()}  # fmt: skip
+
+
+def logits(reading, row):
+    x = (grounds_of(row["features"], row) - np.array(reading["mean"])) / np.array(reading["sd"])
+    return np.array(reading["weights"]) @ x + np.array(reading["bias"])
+
+
+def is_spoilt(row):
+    return "clean" if row["artefact"] == "clean" else "spoilt"
+
+
+def with_visual(rows):
+    """Give each row the log-odds of being spoilt by a reading that never saw its head."""
+    found = []
+    for case in dict.fromkeys(row["case"] for row in rows):
+        reading = fit([row for row in rows if row["case"] != case], ("clean", "spoilt"), is_spoilt)
+        for row in rows:
+            if row["case"] == case:
+                clean, spoilt = logits(reading, row)
+                found.append({**row, "visual": float(spoilt - clean)})
+    return found
+
+
+# What ships -----------------------------------------------------------------------------------------------------------
+
+
+def write(folder, held, shipped, outsiders, test):
+    """Print how the readings do on heads and images left out, and write ``quality.json``."""
+    artefacts = tuple(dict.fromkeys(row["artefact"] for row in shipped))
+    right = named_right(shipped, artefacts)
+    print(f"artefact named right, heads left out one at a time: {right:.1%} of {len(shipped)}")
+    shipped = with_kind(shipped, outsiders)
+    kind = fit([*shipped, *outsiders], ("head", "other"), lambda row: "head" if "artefact" in row else "other")
+    readings = {
+        "spoilt": fit(shipped, ("clean", "spoilt"), is_spoilt),
+        "artefacts": fit(shipped, artefacts, lambda row: row["artefact"]),
+        "kind": kind,
+    }
+    reference = reference_rows(shipped)
+    familiar(shipped, reference, outsiders, test, kind)
+    real = [row for row in held if not simulated(row) and row["artefact"] != "clean"]
+    data = {
+        "stretch": round(stretch(real) / STANDARD, 4),
+        "scores": {n: yardstick(shipped if n == "visual" else held, n) for n in MEANINGS if n in held[0]},
+        "readings": readings,
+        "kind": {"names": list(reference[0]), "rows": [[known(v) for v in row.values()] for row in reference]},
+    }
+    if folder:
+        (folder / "quality.json").write_text(json.dumps(data) + "\n")
+        print(f"wrote {folder / 'quality.json'}, stretch {data['stretch']}")
+
+
+def known(value):
+    return round(float(value), 5) if value is not None and np.isfinite(value) else None
+
+
+def yardstick(rows, name):
+    """Return clean scores, real heads first, and spoilt ones by artefact."""
+    ordered = sorted(rows, key=lambda row: (simulated(row), row["case"]))
+    spoilt = defaultdict(list)
+    for row in ordered:
+        if row["artefact"] != "clean":
+            spoilt[row["artefact"]].append(round(row[name], 5))
+    clean = [row for row in ordered if row["artefact"] == "clean"]
+    return {"clean": [round(row[name], 5) for row in clean], "spoilt": spoilt,
+            "simulated": sum(simulated(row) for row in clean)}  # fmt: skip
+
+
+def named_right(rows, names):
+    right = 0
+    for case in {row["case"] for row in rows}:
+        reading = fit([row for row in rows if row["case"] != case], names, lambda row: row["artefact"])
+        mine = [row for row in rows if row["case"] == case]
+        right += sum(names[int(logits(reading, row).argmax())] == row["artefact"] for row in mine)
+    return right / len(rows)
+
+
+def with_kind(heads, outsiders):
+    """Give each head the log-odds of being another kind of image, by a reading that never saw it."""
+    found = []
+    for case in dict.fromkeys(row["case"] for row in heads):
+        rest = [row for row in heads if row["case"] != case]
+        reading = fit([*rest, *outsiders], ("head", "other"), lambda row: "head" if "artefact" in row else "other")
+        for row in heads:
+            if row["case"] == case:
+                head, other = logits(reading, row)
+                descriptors = {contrast(0).name: contrast(float(other - head)).value, **row["kind"]}
+                found.append({**row, "kind": descriptors})
+    return found
+
+
+def reference_rows(heads):
+    """Return the descriptors of real heads, clean and moderately spoilt: being spoilt is no reason to be unfamiliar."""
+    return [row["kind"] for row in heads if not simulated(row) and row["level"] != "strong"]
+
+
+def familiar(heads, reference, outsiders, test, kind):
+    """Print how many heads, left out one at a time, and how many images of other kinds are flagged."""
+    names = list(reference[0])
+    floors = {d.name: d.floor for d in (contrast(0), *descriptors_of_nothing())}
+
+    def value(row, name):
+        return np.nan if row[name] is None else row[name]
+
+    def flagged(found, rows):
+        known = Reference(tuple(names), np.array([[value(row, n) for n in names] for row in rows], dtype=float))
+        words = tuple(Descriptor(n, value(found, n), "high", "low", floors[n]) for n in names)
+        return not judge(words, known).familiar
+
+    alarms = defaultdict(list)
+    for row in heads:
+        if not simulated(row):
+            rest = reference_rows([other for other in heads if other["case"] != row["case"]])
+            alarms[is_spoilt(row)].append(flagged(row["kind"], rest))
+    for title, found in alarms.items():
+        low, high = exact_interval(sum(found), len(found))
+        print(f"real heads flagged, {title}: {sum(found)} of {len(found)} (95 % interval {low:.1%} to {high:.1%})")
+    for title, rows in (("learnt from", outsiders), ("never learnt from", test)):
+        seen = []
+        for row in rows:
+            head, other = logits(kind, row)
+            found = {contrast(0).name: contrast(float(other - head)).value, **row["kind"]}
+            seen.append((flagged(found, reference), row))
+        missed = [row["case"] for found, row in seen if not found]
+        print(f"images of other kinds flagged, {title}: {len(seen) - len(missed)} of {len(seen)}; missed: {missed}")
+
+
+def descriptors_of_nothing():
+    """Return the descriptors of an empty image: for their names and floors."""
+    import torch
+
+    from mriuq_hetqc.infer import Reading
+    from mriuq_hetqc.kind import describe
+
+    empty = torch.zeros(4, 4, 4)
+    nothing = Reading(image=empty, residual=empty, sigma=empty, head=empty > 0, classes=empty.long(), sigma_task=empty,
+                      features=torch.zeros(1))  # fmt: skip
+    return describe(nothing)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""Evaluations: statistics against closed forms, copies that are fixed by a name, tables of rows."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mriuq_cli.api import Context, InputError, UsageError
+from mriuq_cli.data.case import Case
+from mriuq_cli.data.geometry import geometry_from_affine
+from mriuq_cli.data.volume import Volume
+from mriuq_hetqc.network import FoldedUNet
+from mriuq_hetqc.protocols import PROTOCOLS, artefacts, noise, pairs, regions
+from mriuq_hetqc.protocols.statistics import AT, against_truth, auroc, ause, inside, r_squared, spearman
+
+SHAPE = (64, 72, 64)
+
+
+def head():
+    """Return a ball of tissue in quiet air."""
+    grid = np.stack(np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij"))
+    r = np.sqrt((grid**2).sum(0))
+    rng = np.random.default_rng(0)
+    image = np.where(r < 0.7, 400 + 200 * np.cos(9 * r), 0) + np.abs(rng.normal(0, 4, SHAPE))
+    geometry = geometry_from_affine(SHAPE, np.eye(4))
+    return Case("ball", geometry, {"t1": Volume(image.astype(np.float32), geometry)})
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return FoldedUNet((4, 4), multi_task=True).eval()
+
+
+def test_errors_that_are_as_large_as_sigma_says():
+    rng = np.random.default_rng(1)
+    sigma = torch.from_numpy(rng.uniform(0.1, 1.0, 100_000)).float()
+    found = against_truth(sigma * torch.from_numpy(rng.normal(size=100_000)).float(), sigma)
+    assert found["rmse"] == pytest.approx(found["rms_sigma"], rel=0.02)
+    assert found["spearman"] == pytest.approx(found["spearman_at_best"], abs=0.02)
+    assert found["ence"] < 0.05
+    assert inside(found["z"], 1.6449) == pytest.approx(0.9, abs=0.01)
+    assert [inside(z, 1.6449) for z in found["z_by_width"]] == pytest.approx([0.9] * 5, abs=0.02)
+
+
+def test_orders():
+    a = np.array([1.0, 2.0, 3.0, 4.0])
+    assert spearman(a, a**3) == pytest.approx(1)
+    assert spearman(a, -a) == pytest.approx(-1)
+    assert math.isnan(spearman(a, np.ones(4)))
+    assert ause(a, a) == pytest.approx(0)
+    assert ause(a, -a) > 1
+    assert r_squared(a, 3 - 2 * a) == pytest.approx(1)
+    assert auroc([1, 2], [3, 2]) == pytest.approx(0.875)
+    assert math.isnan(auroc([], [1]))
+
+
+def test_a_plain_estimate_of_noise_is_its_sd():
+    image = 100 + torch.randn(40, 41, 42, generator=torch.Generator().manual_seed(0)) * 7
+    assert noise.noise_estimate(image) == pytest.approx(7, rel=0.03)
+
+
+def test_copies_are_fixed_by_the_name():
+    clean = torch.from_numpy(head().volumes["t1"].data)
+    first, again, other = (list(artefacts.copies(clean, name)) for name in ("a", "a", "b"))
+    assert [one[:2] for one in first] == [("clean", "")] + [
+        (name, level) for name in ("motion", "ghosting", "spikes", "wrap-around", "low resolution", "noise")
+        for level in ("moderate", "strong")
+    ]  # fmt: skip
+    assert all(torch.equal(a[2], b[2]) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a[2], b[2]) for a, b in zip(first[1:], other[1:], strict=True) if a[0] == "noise")
+    assert all(image.shape == clean.shape and bool(torch.isfinite(image).all()) for _, _, image in first)
+
+
+def test_a_perfect_sigma_is_linear_and_of_the_right_size():
+    rows = [
+        {"case": case, "decibel": level, "noise_estimate": 1.0 + k, "rmse": 2.0 * k + 1, "rms_sigma": 2.0 * k + 1,
+         "median_sigma": 2.0 * k + 1, "median_error": k, "sigma_q1": k, "sigma_q3": 3.0 * k, "spearman": 0.1,
+         "spearman_at_best": 0.2, "ause": 1.0, "ence": 0.0}
+        for case in ("a", "b") for k, level in enumerate(noise.LEVELS)
+    ]  # fmt: skip
+    found = noise.report(rows, {})
+    line = dict(zip(found.tables[0].columns, found.tables[0].rows[0], strict=True))
+    assert line["R² (RMSE)"] == pytest.approx(1)
+    assert line["levels of right size"] == 41
+    assert [curve.name for curve in found.plots[0].curves] == ["a", "b"]
+
+
+def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
+    z = [1.6449 * q for q in AT]
+    rows = [
+        {"case": case, "artefact": "clean", "level": "", "algorithmic": 1.0, "visual_rms": 1.0,
+         "sigma_recon_median": 1.0, "recoverable": 1.0, **dict.fromkeys((f"classical {n}" for n in artefacts.CLASSICAL), 1.0)} for case in "abc"
+    ]  # fmt: skip
+    worse = {f"classical {n}": 1.0 + sign for n, sign in artefacts.CLASSICAL.items()} | {"classical qi_1": None}
+    rows += [
+        {**row, "artefact": "motion", "level": "strong", "algorithmic": 0.5, "visual_rms": 2.0, **worse, "z": z,
+         "z_by_width": [z] * 5, "spearman": 0.0, "spearman_at_best": 0.5, "ause": 1.0, "ence": 0.5, "rmse": 2.0,
+         "rms_sigma": 1.0}
+        for row in rows
+    ]  # fmt: skip
+    pairs_table, areas, errors = artefacts.report(rows, {}).tables
+    line = dict(zip(pairs_table.columns, pairs_table.rows[0], strict=True))
+    assert (line["visual_rms"], line["algorithmic"], line["cnr"], line["cjv"]) == (1, 0, 1, 1)
+    assert math.isnan(line["qi_1"])
+    assert dict(zip(areas.columns, areas.rows[0], strict=True))["visual_rms"] == 1
+    line = dict(zip(errors.columns, errors.rows[0], strict=True))
+    assert line["RMSE / sigma"] == 2
+    assert line["coverage"] == pytest.approx(0.9, abs=0.01)
+
+
+def test_the_plane_of_partial_noise_covers_the_stated_share_of_grey_matter():
+    classes = torch.zeros(20, 20, 80, dtype=torch.long)
+    classes[5:15, 5:15, 20:70] = 2
+    for overlap in (0.25, 0.5):
+        assert float(regions._below(classes, overlap)[classes == 2].mean()) == pytest.approx(overlap, abs=0.02)
+    assert float(regions._below(classes, 0.0)[classes == 2].max()) < 0.01
+
+
+@pytest.mark.parametrize("name", ["artefacts", "regions", "partial-noise"])
+def test_a_protocol_goes_from_a_scan_to_tables(network, name):
+    protocol = PROTOCOLS[name]
+    rows = [{"case": "ball", **row} for row in protocol.measure(network, head(), {}, Context())]
+    if not rows:  # a fresh network finds no grey matter
+        assert name == "partial-noise"
+        return
+    found = protocol.report(rows, {})
+    assert found.tables
+    assert all(len(line) == len(table.columns) for table in found.tables for line in table.rows)
+
+
+def test_pairs_are_read_from_a_table(tmp_path):
+    table = tmp_path / "pairs.tsv"
+    table.write_text("flagged\tclean\nbad1\tgood1\nbad2\tgood2\n")
+    rows = [{"case": case, "algorithmic": value, "visual_rms": value, "sigma_recon_median": 1.0, "recoverable": 1.0}
+            for case, value in (("bad1", 2.0), ("good1", 1.0), ("bad2", 3.0), ("good2", 1.5))]  # fmt: skip
+    (found,) = pairs.report(rows, {"pairs": table}).tables
+    lines = {line[0]: dict(zip(found.columns, line, strict=True)) for line in found.rows}
+    assert lines["visual_rms"]["pairs"] == 2
+    assert lines["visual_rms"]["higher when flagged"] == 1
+    assert lines["visual_rms"]["mean difference"] == pytest.approx(1.25)
+    assert lines["recoverable"]["higher when flagged"] == 0
+
+
+def test_a_table_that_holds_no_pairs_is_refused_before_any_work(network, tmp_path):
+    with pytest.raises(UsageError, match="table of pairs"):
+        pairs.measure(network, head(), {}, Context())
+    with pytest.raises(InputError, match="cannot be read"):
+        pairs.read_pairs(tmp_path / "none.tsv")
+    empty = tmp_path / "empty.tsv"
+    empty.write_text("bad\tgood\na\tb\n")
+    with pytest.raises(InputError, match="no pairs"):
+        pairs.read_pairs(empty)
