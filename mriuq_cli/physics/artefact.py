@@ -1,6 +1,6 @@
 """What goes wrong in a scanner, each drawn by seed, stated by its parameters, and made again from them.
 
-An artefact is a function of a magnitude image ``(x, y, z)`` and of its parameters; :func:`draw` chooses them,
+An artefact is a function of a magnitude image ``(x, y, z)`` and of its parameters; :func:`draw_artefacts` chooses them,
 :func:`corrupt` applies them. Every one may be confined to a region by weights from 0 to 1. Ranges of bias field,
 ghosting and spikes are near those of TorchIO (Perez-Garcia et al., Comput Methods Programs Biomed 208:106236, 2021).
 """
@@ -136,7 +136,7 @@ MENU: Mapping[str, tuple[_Make, _Draw, float]] = {
 """Name to function, to what draws its parameters, and to its weight; in the order in which they act on an image."""
 
 
-def draw(
+def draw_artefacts(
     image: Tensor,
     rng: np.random.Generator,
     *,

@@ -18,7 +18,7 @@ from mriuq_cli.physics.anatomy import build_anatomy
 from mriuq_cli.physics.coils import birdcage_maps
 from mriuq_cli.physics.field import Array, smooth_field
 from mriuq_cli.physics.fourier import to_kspace
-from mriuq_cli.physics.grid import HEAD
+from mriuq_cli.physics.grid import HEAD_GRID
 from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
@@ -68,7 +68,7 @@ def simulate_qmri(
     """
     name = "qmri-t2" if kind == "te" else "qmri-t1"
     rng = np.random.default_rng([VERSION, seed, len(name), kind == "ti"])
-    anatomy = with_outside(build_anatomy(HEAD, rng, source), rng)
+    anatomy = with_outside(build_anatomy(HEAD_GRID, rng, source), rng)
     head = make_head(anatomy, {"hyperintensity": hyperintensities(anatomy, rng).share}, field, rng, whole=True)
     heights = slice_heights(slices)
     truth = _slices(head, heights)
@@ -102,8 +102,8 @@ def simulate_qmri(
 
 def slice_heights(slices: int) -> list[int]:
     """Return the voxels of the head grid that slices about the middle of the brain lie at."""
-    first = HEAD.middle[2] - THICKNESS * (slices - 1) / 2
-    return [int(np.clip(round(first + THICKNESS * k), 0, HEAD.shape[2] - 1)) for k in range(slices)]
+    first = HEAD_GRID.middle[2] - THICKNESS * (slices - 1) / 2
+    return [int(np.clip(round(first + THICKNESS * k), 0, HEAD_GRID.shape[2] - 1)) for k in range(slices)]
 
 
 def series(truth: dict[str, Array], kind: str) -> NDArray[np.float32]:
@@ -134,7 +134,7 @@ def measure(truth: dict[str, Array], kind: str, maps: Tensor, decibel: float, rn
 def _corner() -> tuple[float, float]:
     """Return the place in the head grid of the first voxel of a slice."""
     half = (MATRIX - 1) / 2 * SPACING
-    return HEAD.middle[0] - half, HEAD.middle[1] - half
+    return HEAD_GRID.middle[0] - half, HEAD_GRID.middle[1] - half
 
 
 def _slices(head: Head, heights: Sequence[int]) -> dict[str, Any]:

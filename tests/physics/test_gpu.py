@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mriuq_cli.physics.artefact import MENU, corrupt, draw
+from mriuq_cli.physics.artefact import MENU, corrupt, draw_artefacts
 from mriuq_cli.physics.coils import birdcage_maps
 from mriuq_cli.physics.espirit import estimate_sensitivities
 from mriuq_cli.physics.fit import fit_adc, fit_inversion_recovery, fit_t2
@@ -41,7 +41,7 @@ def test_fourier_transforms_agree():
 @pytest.mark.parametrize("name", MENU)
 def test_every_artefact_agrees(name):
     image = head()
-    (one,) = draw(image, np.random.default_rng(4), untouched=0, names=[name])
+    (one,) = draw_artefacts(image, np.random.default_rng(4), untouched=0, names=[name])
     require_same(corrupt(image, [one]), corrupt(image.cuda(), [one]))
 
 

@@ -19,7 +19,7 @@ from mriuq_cli.physics.artefact import Artefact, corrupt
 from mriuq_cli.physics.espirit import estimate_sensitivities
 from mriuq_cli.physics.fit import fit_look_locker, fit_t2
 from mriuq_cli.physics.fourier import to_image, to_kspace
-from mriuq_cli.physics.grid import EXAM
+from mriuq_cli.physics.grid import EXAM_GRID
 from mriuq_cli.physics.labels import CLASSES, TABLES, find_label_maps, read_label_map, read_table
 from mriuq_cli.physics.qmri import MATRIX, TIMES, measure, series
 from mriuq_cli.physics.spoilt import simulate_artefact
@@ -62,7 +62,7 @@ def test_both_field_strengths_know_every_tissue_in_seconds() -> None:
 
 
 def test_fractions_of_a_labelled_head_add_up_to_one_in_its_brain(label_map: Path) -> None:
-    anatomy = build_anatomy(EXAM, np.random.default_rng(0), read_label_map(label_map))
+    anatomy = build_anatomy(EXAM_GRID, np.random.default_rng(0), read_label_map(label_map))
     total = anatomy.grey + anatomy.white + anatomy.csf + anatomy.blood
     np.testing.assert_allclose(total[anatomy.brain], 1, atol=1e-4)
     assert not total[~anatomy.brain].any()
@@ -77,7 +77,7 @@ def test_fractions_of_a_labelled_head_add_up_to_one_in_its_brain(label_map: Path
 def test_ageing_widens_fluid(label_map: Path) -> None:
     source, found = read_label_map(label_map), []
     for seed in range(6):
-        anatomy = build_anatomy(EXAM, np.random.default_rng(seed), source)
+        anatomy = build_anatomy(EXAM_GRID, np.random.default_rng(seed), source)
         found.append((anatomy.parameters["age"], anatomy.csf[anatomy.brain].mean()))
     ages, fluid = zip(*sorted(found), strict=True)
     assert ages[-1] - ages[0] > 0.3
