@@ -148,6 +148,15 @@ def test_each_is_made_again_from_its_parameters_and_confined_by_weights(name: st
     assert not torch.equal(confined, clean)
 
 
+@pytest.mark.parametrize("name", [name for name in MENU if name != "noise"])
+def test_none_displaces_the_image(name: str) -> None:
+    """Noise adds to each voxel where it is; at -5 dB the peak of a phase correlation drowns in it."""
+    clean = head()
+    for seed in range(3):
+        found = draw_artefacts(clean, np.random.default_rng(seed), untouched=0, names=[name])
+        assert shift(clean, corrupt(clean, found)) < 0.5
+
+
 def test_draws_are_as_often_clean_as_asked_hold_one_to_three_and_stand_in_order() -> None:
     rng, quick = np.random.default_rng(0), [name for name in MENU if name != "motion"]
     drawn = [draw_artefacts(head(), rng, names=quick) for _ in range(200)]
