@@ -30,6 +30,7 @@ _HOMES = {
     "mriuq_cli.physics.epg": ("echo_train",),
     "mriuq_cli.physics.units": ("require_seconds",),
     "mriuq_cli.physics.fit": ("Fit", "fit_t2", "fit_inversion_recovery", "fit_look_locker", "fit_adc"),
+    "mriuq_cli.physics.fit_fse": ("ContrastFit", "fit_fast_spin_echo"),
     "mriuq_cli.physics.tissue": ("Tissue", "tissues"),
     "mriuq_cli.physics.grid": ("Grid", "EXAM_GRID", "HEAD_GRID"),
     "mriuq_cli.physics.labels": ("LabelMap", "find_label_maps", "read_label_map", "read_table"),
