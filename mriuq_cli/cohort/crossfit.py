@@ -59,7 +59,7 @@ class Trial:
 
 def make_trial(
     plugin: Plugin, inputs: Sequence[Path], weights: Sequence[Path], report: Progress,
-    *, limit: int | None = None, allow_seen: bool = False, teachers: Sequence[Path] = (),
+    *, limit: int | None = None, allow_seen: bool = False, teachers: Sequence[Path] = (), truth: bool = True,
 ) -> Trial:  # fmt: skip
     """Find cases and weights and bring together those that have not met.
 
@@ -69,6 +69,8 @@ def make_trial(
     ----------
     teachers
         Cohort to fit baselines on.
+    truth
+        Whether cases must hold true images of what is predicted.
 
     Raises
     ------
@@ -82,7 +84,7 @@ def make_trial(
     named: list[Path | None] = [*weights] or [None]
     folders = [find_weights(plugin, folder) for folder in named] if plugin.has("mriuq_model") else []
     _require_alike(folders)
-    store, names = _store(plugin, inputs)
+    store, names = _store(plugin, inputs, truth=truth)
     metas = [folder.meta for folder in folders] or [{}]
     met = _meet(store, names, metas, report, limit=limit, allow_seen=allow_seen)
     seen = [i for i, fold in met.folds.items() if fold is None]
@@ -100,13 +102,13 @@ def make_trial(
     return Trial(store, names, folds, old, tuple(met.failed), tuple(met.warnings), learnt)
 
 
-def _store(plugin: Plugin, inputs: Sequence[Path]) -> tuple[CaseStore, tuple[str, ...]]:
+def _store(plugin: Plugin, inputs: Sequence[Path], *, truth: bool = True) -> tuple[CaseStore, tuple[str, ...]]:
     from mriuq_cli.data.layouts import find_cohort
     from mriuq_cli.data.reader import read_case
 
     method = plugin.method
     inside = {role.name for role in method.inputs}
-    roles = (*method.inputs, *(role for role in method.targets if role.name not in inside))
+    roles = (*method.inputs, *(role for role in method.targets if truth and role.name not in inside))
     cohort = find_cohort(inputs, roles, complete=True)
     return CaseStore(cohort.refs, read_case), tuple(ref.id for ref in cohort.refs)
 

@@ -136,7 +136,8 @@ class _Worker:
     ) -> None:  # fmt: skip
         self.plugin = plugin
         self.settings = settings
-        self.context = replace(settings.context, config=fold.config, progress=_quiet)
+        folder = fold.weights.folder if fold.weights else None
+        self.context = replace(settings.context, config=fold.config, weights=folder, progress=_quiet)
         self.predictors = predictors
         self.halves = halves
         self.model: Any = None

@@ -139,6 +139,7 @@ def _bench(plan: Plan, plugin: Plugin, writers: ThreadPoolExecutor) -> Bench:
     model = load_model(plugin, plan.weights, plan.device) if plan.weights else None
     context = Context(
         config=plan.weights.config if plan.weights else {},
+        weights=plan.weights.folder if plan.weights else None,
         device=plan.device,
         threads=plan.threads,
         seed=plan.request.seed,

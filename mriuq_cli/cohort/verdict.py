@@ -67,14 +67,14 @@ def run_evaluation(plugin: Plugin, wish: Wish, report: Progress) -> dict[str, An
         If cohort, weights, calibration or device are unfit.
     """
     start = time.perf_counter()
-    _check(wish)
+    check_wish(wish)
     wanted = situations(plugin.method, wish.available, all_subsets=wish.all_subsets)
     given = _given_calibration(plugin, wish)
     device = pick_device(wish.device)
     trial = _begin(plugin, wish, report)
     if given is None and len(trial.positions()) >= FEWEST:
         _require_enough(wish, len(trial.positions()) - 1)
-    context = _context(wish, device, report)
+    context = evaluation_context(wish, device, report)
     thorough = frozenset(s.key for s in wanted if wish.available is not None or is_default(s, plugin.method))
     settings = Settings(wanted, thorough, wish.baselines, teachers=trial.teachers, options=_options(plugin, wish),
                         context=context)  # fmt: skip
@@ -94,7 +94,7 @@ def run_evaluation(plugin: Plugin, wish: Wish, report: Progress) -> dict[str, An
         groups.append({"name": name, "calibration": facts, **group})
     return {
         "format": FORMAT, "method": plugin.name, "version": plugin.version,
-        "weights": [_weights_facts(fold, trial) for fold in trial.unseen if fold.weights],
+        "weights": [weights_facts(fold, trial) for fold in trial.unseen if fold.weights],
         "level": wish.level, "rule": wish.rule, "calibration": groups[0]["calibration"], "groups": groups,
         "failed": list(trial.failed), "warnings": list(dict.fromkeys(warnings)),
         "seconds": round(time.perf_counter() - start, 1),
@@ -109,14 +109,14 @@ def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calib
     WeightsError
         If all weights have seen every case, or there are too few cases for the rule.
     """
-    _check(wish)
+    check_wish(wish)
     wanted = situations(plugin.method, all_subsets=wish.all_subsets and plugin.method.partial)
     made_for = [find_weights(plugin, folder).sha256 for folder in wish.made_for]
     device = pick_device(wish.device)
     trial = _begin(plugin, wish, report)
     cases = trial.positions()
     _require_enough(wish, len(cases))
-    context = _context(wish, device, report)
+    context = evaluation_context(wish, device, report)
     settings = Settings(wanted, frozenset(), baselines=False, sample=False, options=_options(plugin, wish),
                         context=context)  # fmt: skip
     found: Collected = collect(plugin, trial.store, trial.unseen, settings)
@@ -127,7 +127,8 @@ def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calib
     return calibration, trial, dropped_words(found.records)
 
 
-def _check(wish: Wish) -> None:
+def check_wish(wish: Wish) -> None:
+    """Raise UsageError if what the command line asks contradicts itself."""
     if not 0 < wish.level < 1:
         raise UsageError("must lie between 0 and 1, such as .9", where=f"--level {wish.level:g}")
     if wish.limit is not None and wish.limit < 1:
@@ -150,7 +151,8 @@ def _require_enough(wish: Wish, n: int) -> None:
         )
 
 
-def _context(wish: Wish, device: str, report: Progress) -> Context:
+def evaluation_context(wish: Wish, device: str, report: Progress) -> Context:
+    """Settle the process and return what a method is lent; a tenth of the progress has gone into reading."""
     threads = wish.threads or usable_cores()
     settle(threads)
     return Context(device=device, threads=threads, tile=wish.tile, seed=wish.seed,
@@ -231,7 +233,8 @@ def _foreign(folds: Sequence[Fold], calibration: Calibration | None) -> list[str
     return ["the calibration was made with other weights and does not name those that are judged"]
 
 
-def _weights_facts(fold: Fold, trial: Trial) -> dict[str, Any]:
+def weights_facts(fold: Fold, trial: Trial) -> dict[str, Any]:
+    """Return which weights judge which cases."""
     assert fold.weights is not None
     return {"folder": str(fold.weights.folder), "sha256": fold.weights.sha256,
             "cases": [trial.names[i] for i in fold.cases]}  # fmt: skip

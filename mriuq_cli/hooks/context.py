@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -23,6 +24,8 @@ class Context:
         A torch device string, ``cpu`` or ``cuda:0``.
     threads
         How many CPU threads the method may keep busy.
+    weights
+        The folder of the loaded weights, for files of the method's own beside them; None for a method without any.
     tile
         Edge of the tiles in voxels, or None for the whole field at once.
     seed
@@ -34,6 +37,7 @@ class Context:
     config: Mapping[str, Any] = field(default_factory=dict)
     device: str = "cpu"
     threads: int = 1
+    weights: Path | None = None
     tile: int | None = None
     seed: int = 0
     progress: Callable[[float, str], None] = _silent

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from mriuq_cli.data.case import Case
-    from mriuq_cli.hooks.roles import Baseline, Cases, Metric, Stage
+    from mriuq_cli.hooks.roles import Baseline, Cases, Metric, Protocol, Stage
     from mriuq_cli.uncertainty.estimate import Prediction
     from mriuq_cli.uncertainty.judgement import Judgement
 
@@ -97,8 +97,8 @@ def mriuq_baselines(config: Config) -> Mapping[str, Baseline]:
 
 
 @hookspec(firstresult=True)
-def mriuq_protocols() -> Mapping[str, Any]:
-    """Return named evaluations of a paper."""
+def mriuq_protocols() -> Mapping[str, Protocol]:
+    """Return named evaluations, such as those of the method's paper."""
     raise NotImplementedError
 
 

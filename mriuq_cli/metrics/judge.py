@@ -6,14 +6,14 @@ They are shown, not judged: what is usual depends on scanner and sequence, and t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
     from mriuq_cli.data.case import Case
-    from mriuq_cli.metrics.regions import Regions
+    from mriuq_cli.metrics.regions import Image, Regions
     from mriuq_cli.uncertainty.judgement import Judgement
 
 # The marker alone: metrics lie below the hooks and must not import them.
@@ -60,6 +60,24 @@ def mriuq_judge(scan: Case, options: Mapping[str, Any], context: object) -> Judg
         notes=_notes(figures, counts),
         facts={"voxels": counts, "approximate": "intensity classes without registration or bias correction"},
     )
+
+
+def classical_measures(image: Image, spacing: Sequence[float]) -> dict[str, float]:
+    """Return every measure by MRIQC's name, NaN where it cannot be had.
+
+    Parameters
+    ----------
+    image
+        float32 ``(x, y, z)``, axes right, anterior, superior.
+    spacing
+        Edges of a voxel, mm.
+    """
+    import numpy as np
+
+    from mriuq_cli.data.geometry import geometry_from_affine
+    from mriuq_cli.metrics.regions import find_regions
+
+    return measures(find_regions(image, geometry_from_affine(image.shape, np.diag([*spacing, 1.0]))))
 
 
 def measures(regions: Regions) -> dict[str, float]:

@@ -31,7 +31,7 @@ def evaluation_tables(report: Mapping[str, Any]) -> list[Table]:
     return tables
 
 
-def _table(title: str, columns: Sequence[str], words: int) -> Table:
+def start_table(title: str, columns: Sequence[str], words: int) -> Table:
     """Start a table whose first ``words`` columns are words and the others figures."""
     from rich import box
     from rich.table import Table
@@ -47,7 +47,7 @@ def _main(group: Mapping[str, Any], report: Mapping[str, Any]) -> Table:
     known = [c for c in _COLUMNS if any(_found(row, c[1]) is not None for row in rows)]
     title = (f"{report['method']}: {group['name']}, n {len(group['cases'])}, mean ± SD over subjects; "
              f"{report['level']:.0%} intervals, {group['calibration']['words']}")  # fmt: skip
-    table = _table(title, ["target", "given", "predictor", "n", *(name for name, _, _ in known)], 3)
+    table = start_table(title, ["target", "given", "predictor", "n", *(name for name, _, _ in known)], 3)
     last = None
     for row in rows:
         place = (row["target"], row["situation"])
@@ -81,7 +81,7 @@ def _authors(rows: Sequence[Row]) -> Table | None:
     names = list(dict.fromkeys(name for row in rows for name in row["authors"]))
     if not names:
         return None
-    table = _table("authors' form", ["target", "given", *names], 2)
+    table = start_table("authors' form", ["target", "given", *names], 2)
     for row in rows:
         if row["authors"]:
             cells = [_cell(row["authors"].get(name), 3) for name in names]
@@ -93,7 +93,7 @@ def _outliers(rows: Sequence[Row]) -> Table | None:
     found = [row for row in rows if _found(row, "outlier_auroc") is not None]
     if not found:
         return None
-    table = _table("tumour label: AUROC", ["target", "given", "outside the interval", "|z| of the image"], 2)
+    table = start_table("tumour label: AUROC", ["target", "given", "outside the interval", "|z| of the image"], 2)
     for row in found:
         cells = [_cell(_found(row, key), 3) for key in ("outlier_auroc", "contrast_auroc")]
         table.add_row(row["target"], row["situation"], *cells)
@@ -104,7 +104,7 @@ def _paired(entries: Sequence[Row]) -> Table | None:
     if not entries:
         return None
     columns = ["target", "against", "figure", "difference", "95 % bootstrap", "relative", "better"]
-    table = _table("paired over subjects (ours minus theirs)", columns, 3)
+    table = start_table("paired over subjects (ours minus theirs)", columns, 3)
     for entry in entries:
         gap = entry["difference"]
         if gap["mean"] is None:
@@ -120,7 +120,7 @@ def _paired(entries: Sequence[Row]) -> Table | None:
 def _gate(gates: Sequence[Row]) -> Table | None:
     if not gates:
         return None
-    table = _table("uncertainty gate", ["target", "item", "demand", "found", ""], 5)
+    table = start_table("uncertainty gate", ["target", "item", "demand", "found", ""], 5)
     for entry in gates:
         for i, item in enumerate(entry["items"]):
             word = {True: "pass", False: "miss", None: ""}[item["passed"]]
@@ -132,7 +132,9 @@ def _gate(gates: Sequence[Row]) -> Table | None:
 def _narrower(entries: Sequence[Row]) -> Table | None:
     if not entries:
         return None
-    table = _table("fewer inputs, yet narrower intervals", ["target", "fewer", "more", "width", "width of more"], 3)
+    table = start_table(
+        "fewer inputs, yet narrower intervals", ["target", "fewer", "more", "width", "width of more"], 3
+    )
     for entry in entries:
         table.add_row(entry["target"], entry["fewer"], entry["more"], f"{entry['width_fewer']:.3f}",
                       f"{entry['width_more']:.3f}")  # fmt: skip
@@ -144,7 +146,7 @@ def _familiarity(looks: Sequence[Row]) -> Table | None:
     if not any(look["familiar"] is not None for look in looks):
         return None
     keys = list(dict.fromkeys(look["situation"] for look in looks))
-    table = _table("smallest coverage of each exam, and whether it is flagged as unfamiliar", ["exam", *keys], 1)
+    table = start_table("smallest coverage of each exam, and whether it is flagged as unfamiliar", ["exam", *keys], 1)
     rows: dict[str, dict[str, str]] = {}
     for look in looks:
         known = [share for share in look["coverage"].values() if share is not None]
@@ -156,7 +158,7 @@ def _familiarity(looks: Sequence[Row]) -> Table | None:
 
 
 def _claims(items: Sequence[Row]) -> Table | None:
-    table = _table("over all situations", ["item", "demand", "found", ""], 4)
+    table = start_table("over all situations", ["item", "demand", "found", ""], 4)
     for item in items:
         table.add_row(item["item"], item["demand"], item["found"], "pass" if item["passed"] else "miss")
     return table

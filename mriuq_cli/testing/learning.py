@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,19 @@ def metrics(bench: Bench) -> str:
             value = metric(estimate, estimate.upper, {"brain": estimate.mask})
             require(math.isfinite(value), f"{name} of {target} is {value}")
     return ", ".join(found) or "none named"
+
+
+def protocols(bench: Bench) -> str:
+    """Require that protocols have names that can be those of files, say what they are, and can be called."""
+    if not bench.plugin.has("mriuq_protocols"):
+        raise NotApplicable("the method names no protocols")
+    found: Mapping[str, Any] = bench.plugin.call("mriuq_protocols")
+    for name, protocol in found.items():
+        require(re.fullmatch(r"[a-z0-9][a-z0-9-]*", name), f"{name!r}: small letters, digits and hyphens make a name")
+        require(str(getattr(protocol, "summary", "")).strip(), f"{name} says nothing of itself")
+        for part in ("measure", "report"):
+            require(callable(getattr(protocol, part, None)), f"{name}: {part} cannot be called")
+    return ", ".join(found)
 
 
 @contextmanager

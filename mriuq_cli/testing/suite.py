@@ -24,6 +24,7 @@ checks: tuple[Check, ...] = (
     Check("training step", learning.training_step),
     Check("baselines", learning.baselines),
     Check("metrics", learning.metrics),
+    Check("protocols", learning.protocols),
     Check("judgement", judging.judgement),
     Check("own grid", behaviour.own_grid),
     Check("ordered bounds", behaviour.ordered_bounds),

@@ -33,6 +33,10 @@ def evaluate(
     calibration: Annotated[
         Path | None, typer.Option(help="Judge this one; by default all other exams calibrate each.")
     ] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="An evaluation of the method's own, such as its paper's, in place of the usual.")
+    ] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for the plots of a protocol, PNG.")] = None,
     seen: Annotated[bool, typer.Option("--seen", help="Also judge exams that all weights have seen.")] = False,
     limit: Annotated[int | None, typer.Option(help="Judge the first N exams and read no more.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout in place of tables.")] = False,
@@ -48,6 +52,7 @@ def evaluate(
 ) -> None:
     """Measure a method on a cohort with known truth."""
     from mriuq_cli.cohort.places import require_place
+    from mriuq_cli.cohort.protocols import run_protocol
     from mriuq_cli.cohort.verdict import Wish, run_evaluation
     from mriuq_cli.errors import PartialFailure, UsageError
     from mriuq_cli.hooks.manager import get_plugin
@@ -56,6 +61,8 @@ def evaluate(
 
     if available is not None and all_subsets:
         raise UsageError("--available and --all-subsets contradict each other")
+    if plots is not None and protocol is None:
+        raise UsageError("--plots takes --protocol")
     plugin = get_plugin(method)
     for path in (tsv, out):
         require_place(path, overwrite=overwrite)
@@ -66,10 +73,15 @@ def evaluate(
         teachers=tuple(learn_from or ()), device=device, threads=threads, tile=tile, seed=seed, options=options,
     )  # fmt: skip
     with progress(f"evaluate {method}") as report:
-        found = run_evaluation(plugin, wish, report)
+        if protocol is None:
+            found = run_evaluation(plugin, wish, report)
+        else:
+            found = run_protocol(plugin, protocol, wish, report)
     for warning in found["warnings"]:
         warn(warning)
     _write(found, tsv, out)
+    if plots is not None:
+        _draw(found, plots)
     _print(found, as_json=json)
     if found["failed"]:
         raise PartialFailure(f"{len(found['failed'])} exams could not be read: {', '.join(found['failed'])}")
@@ -77,19 +89,33 @@ def evaluate(
 
 def _write(found: Mapping[str, Any], tsv: Path | None, out: Path | None) -> None:
     from mriuq_cli.cohort.places import write_text
-    from mriuq_cli.present.evaluation import tab_separated
+    from mriuq_cli.present import evaluation, protocol
 
     if tsv is not None:
-        write_text(tsv, tab_separated(found))
+        write_text(tsv, (protocol if "protocol" in found else evaluation).tab_separated(found))
     if out is not None:
         write_text(out, _json_text(found) + "\n")
 
 
+def _draw(found: Mapping[str, Any], folder: Path) -> None:
+    from mriuq_cli.data.atomic import machine_error
+    from mriuq_cli.present.protocol import draw_plots
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        draw_plots(found, folder)
+    except OSError as error:
+        raise machine_error(error, folder) from error
+
+
 def _print(found: Mapping[str, Any], *, as_json: bool) -> None:
     from mriuq_cli.present.evaluation import evaluation_notes, evaluation_tables, print_tables
+    from mriuq_cli.present.protocol import protocol_tables
 
     if as_json:
         print(_json_text(found))
+    elif "protocol" in found:
+        print_tables(protocol_tables(found))
     else:
         print_tables(evaluation_tables(found))
         for line in evaluation_notes(found):

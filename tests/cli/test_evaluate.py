@@ -301,3 +301,74 @@ def test_calibrating_as_json_prints_one_object(here):
     found = json.loads(done.stdout)
     assert found["calibration"] == "c.json"
     assert set(found["factors"]) == set(exams.NAMES)
+
+
+PROTOCOL = """
+
+@hookimpl
+def mriuq_protocols():
+    from mriuq_cli.api import Curve, Plot, Protocol, Report, Table
+
+    def measure(model, case, options, context):
+        assert context.weights is not None and model is not None
+        means = {name: float(volume.data.mean()) for name, volume in case.volumes.items()}
+        rest = {"nothing": float("nan"), "all": list(means)}
+        return [{"image": name, "mean": mean, **rest} for name, mean in means.items()]
+
+    def report(rows, options):
+        lines = tuple((row["case"], row["image"], row["mean"]) for row in rows)
+        columns = ("case", "image", "mean") if WIDE else ("case", "image")
+        curve = Curve("means", tuple(range(len(rows))), tuple(row["mean"] for row in rows))
+        return Report((Table("means of images", columns, lines),), (Plot("means", "means", "row", "mean", (curve,)),))
+
+    return {"means": Protocol("The mean of every image", measure, report)}
+"""
+
+
+@pytest.fixture
+def measuring(here):
+    """Give the relay method a protocol; return what changes its source."""
+
+    def give(wide=True):
+        source = here / "plugins" / "relay_method.py"
+        source.write_text(source.read_text() + f"\nWIDE = {wide}\n" + PROTOCOL)
+        return here
+
+    return give
+
+
+def test_a_protocol_judges_each_case_by_weights_that_have_not_seen_it(measuring):
+    here = measuring()
+    done = run(here, "evaluate", *FOLDS, "--protocol", "means", "--json", "--tsv", "rows.tsv", "--plots", "plots")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    jsonschema.validate(found, json.loads((SCHEMAS / "protocol.schema.json").read_text()))
+    assert {one["folder"].split("/")[-1]: one["cases"] for one in found["weights"]} == {
+        "even": ["case0", "case2"], "odd": ["case1", "case3"]}  # fmt: skip
+    (group,) = found["groups"]
+    assert len(group["rows"]) == 16
+    assert group["rows"][0]["nothing"] is None
+    lines = (here / "rows.tsv").read_text().splitlines()
+    assert lines[0].split("\t") == ["group", "case", "image", "mean", "nothing"]
+    assert len(lines) == 17
+    assert (here / "plots" / "means.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_protocol_prints_its_tables(measuring):
+    done = run(measuring(), "evaluate", *FOLDS, "--protocol", "means")
+    assert "means of images (unseen, n 4)" in " ".join(done.stdout.split())
+    assert "case3" in done.stdout
+
+
+def test_protocols_that_do_not_exist_are_refused_by_name(measuring, here):
+    assert run(here, "evaluate", *FOLDS, "--protocol", "means").returncode == 2
+    done = run(measuring(), "evaluate", *FOLDS, "--protocol", "mean")
+    assert done.returncode == 2
+    assert "One of: means" in done.stderr
+    assert run(here, "evaluate", *FOLDS, "--plots", "plots").returncode == 2
+
+
+def test_a_table_whose_rows_do_not_fit_is_the_fault_of_the_method(measuring):
+    done = run(measuring(wide=False), "evaluate", *FOLDS, "--protocol", "means")
+    assert done.returncode == 4
+    assert "relay" in done.stderr and "means of images" in done.stderr

@@ -59,7 +59,16 @@ def mriuq_baselines(config):
 
 @hookimpl
 def mriuq_protocols():
-    return {"table-1": {"scenarios": ["t1+t2"], "minutes": 1}}
+    from mriuq_cli.api import Protocol, Report, Table
+
+    def measure(model, case, options, context):
+        return [{"mean": float(volume.data.mean()), "image": name} for name, volume in case.volumes.items()]
+
+    def report(rows, options):
+        lines = tuple((row["case"], row["image"], row["mean"]) for row in rows)
+        return Report((Table("means", ("case", "image", "mean"), lines),))
+
+    return {"table-1": Protocol("The mean of every image", measure, report)}
 
 
 @hookimpl

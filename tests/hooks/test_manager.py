@@ -42,7 +42,7 @@ def test_a_broadcast_hook_of_one_plugin_answers_with_its_one_answer(with_method)
     arguments = {"options": {}, "context": Context()}
     assert plugin.call("mriuq_judge", scan="any", **arguments).scores["sharpness"].value == 0.5
     assert plugin.call("mriuq_judge", scan=None, **arguments) is None
-    assert plugin.call("mriuq_protocols")["table-1"]["minutes"] == 1
+    assert plugin.call("mriuq_protocols")["table-1"].summary == "The mean of every image"
 
 
 def test_a_hook_that_is_not_there_is_an_error_of_the_method(with_method):

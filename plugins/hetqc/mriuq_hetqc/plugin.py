@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mriuq_cli.api import API_VERSION, Config, Method, Role, hookimpl
+from mriuq_cli.api import API_VERSION, Config, Method, Option, Role, hookimpl
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.utils.data import Dataset
 
-    from mriuq_cli.api import Case, Cases, Context, Judgement, Prediction
+    from mriuq_cli.api import Case, Cases, Context, Judgement, Prediction, Protocol
 
 _HERE = Path(__file__).parent
 _LEARNING = {"crop": 96, "reuse": 10, "slots": 10, "beta": 0.5, "dropout": 0.1, "multi_task": True}
@@ -86,6 +86,22 @@ def mriuq_predict(model: nn.Module, case: Case, options: Mapping[str, Any], cont
     from mriuq_hetqc.predict import predict
 
     return predict(model, case, options, context)
+
+
+@hookimpl
+def mriuq_protocols() -> Mapping[str, Protocol]:
+    """Return the paper's evaluations and harder ones."""
+    from mriuq_hetqc.protocols import PROTOCOLS
+
+    return PROTOCOLS
+
+
+@hookimpl
+def mriuq_options(verb: str) -> tuple[Option, ...]:
+    """Name the options of ``evaluate``."""
+    if verb != "evaluate":
+        return ()
+    return (Option("pairs", "path", "For --protocol pairs: a table with columns flagged and clean, ids of scans."),)
 
 
 @hookimpl

@@ -46,10 +46,14 @@ class Scan:
     box: tuple[slice, slice, slice]
 
     @property
+    def spacing(self) -> tuple[float, ...]:
+        """Edges of the working grid's voxels, mm."""
+        return tuple(float(mm) if _is_near(mm) else 1.0 for mm in ras_geometry(self.geometry).spacing)
+
+    @property
     def voxel_volume(self) -> float:
         """Of the working grid, mm^3."""
-        near = [mm if _is_near(mm) else 1.0 for mm in self.geometry.spacing]
-        return float(np.prod(near))
+        return float(np.prod(self.spacing))
 
     def padded(self, multiple: int) -> Tensor:
         """Return the scaled image as a batch of one, zeros added at the far ends to a multiple of voxels."""

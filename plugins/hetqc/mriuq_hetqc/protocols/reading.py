@@ -1,0 +1,69 @@
+"""A scan on the working grid and what weights say of copies of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mriuq_cli.api import Case, Context
+from mriuq_hetqc import yardsticks
+from mriuq_hetqc.infer import Reading, read_scan
+from mriuq_hetqc.quality import figures, grounds_of
+from mriuq_hetqc.scan import Scan, full_scale, prepare
+
+_LEAST = 20_000
+"""Voxels of brain below which the head is taken instead."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """A clean scan, the weights, and what they say of it.
+
+    Parameters
+    ----------
+    clean
+        ``(x, y, z)`` on the working grid, on the device, in the unit of the file.
+    truth
+        The reading of the clean scan; its ``brain`` is the region of every figure against the truth.
+    """
+
+    model: Any
+    context: Context
+    scan: Scan
+    clean: Tensor
+    truth: Reading
+
+    @classmethod
+    def of(cls, model: Any, case: Case, context: Context) -> Bench:
+        """Prepare a case and read it as it is."""
+        (volume,) = case.volumes.values()
+        scan = prepare(volume.data, case.geometry, case.id)
+        clean = scan.image.to(context.device)
+        return cls(model, context, scan, clean, read_scan(model, replace(scan, image=clean), context.device))
+
+    @property
+    def brain(self) -> Tensor:
+        """The brain of the clean scan."""
+        return self.truth.brain if int(self.truth.brain.sum()) >= _LEAST else self.truth.head
+
+    def read(self, image: Tensor) -> tuple[Reading, float]:
+        """Return the reading of a copy and the scale that the network divided it by."""
+        scale = full_scale(image)
+        return read_scan(self.model, replace(self.scan, image=image, scale=scale), self.context.device), scale
+
+    def error(self, reading: Reading, scale: float) -> Tensor:
+        """Return clean minus recovered, as a share of full scale."""
+        with torch.inference_mode():
+            return self.clean / scale - reading.recovered
+
+    def scores(self, reading: Reading) -> dict[str, float]:
+        """Return the figures of a reading, ``visual`` among them where the weights come with reference scans."""
+        found = figures(reading)
+        folder = self.context.weights
+        if folder is None or not (folder / yardsticks.FILE).is_file():
+            return found
+        ground = grounds_of(reading.features.tolist(), found)
+        return {"visual": yardsticks.load(folder).readings["spoilt"].against(ground, "spoilt"), **found}

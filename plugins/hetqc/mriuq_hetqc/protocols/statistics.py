@@ -1,0 +1,96 @@
+"""Figures of how well sigma foretells errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[np.float64]
+
+AT: tuple[float, ...] = tuple(float(q) for q in np.linspace(0.5, 0.995, 34))
+"""Shares at which quantiles of ``|error| / sigma`` are kept: with them coverage can be had for any width."""
+_SAMPLED = 200_000
+_FIFTHS = 5
+
+
+def against_truth(error: Tensor, sigma: Tensor) -> dict[str, object]:
+    """Compare errors with sigma, voxel by voxel of one region, both ``(n,)`` and in one unit.
+
+    Returns
+    -------
+    dict
+        ``rmse``, ``rms_sigma``, ``median_error``, ``median_sigma`` and its quartiles, ``spearman`` (of sigma and the
+        size of the error) and ``spearman_at_best`` (what it would be if errors were normal with exactly these sigma),
+        ``ause``, ``ence`` (20 bins), ``z`` and ``z_by_width`` (quantiles :data:`AT` of ``|error| / sigma``, all and by
+        fifths of sigma).
+    """
+    e, s = error.abs(), sigma
+    step = max(1, len(e) // _SAMPLED)
+    few, spread = (part[::step].double().cpu().numpy() for part in (e, s))
+    order = np.argsort(spread, kind="stable")
+    z = few / spread
+    ideal = spread * np.abs(np.random.default_rng(0).normal(size=len(spread)))
+    quartiles = np.quantile(spread, (0.25, 0.5, 0.75))
+    return {
+        "rmse": float(e.square().mean().sqrt()), "rms_sigma": float(s.square().mean().sqrt()),
+        "median_error": float(np.median(few)), "median_sigma": float(quartiles[1]),
+        "sigma_q1": float(quartiles[0]), "sigma_q3": float(quartiles[2]),
+        "spearman": spearman(few, spread), "spearman_at_best": spearman(ideal, spread), "ause": ause(few, spread),
+        "ence": ence(few[order], spread[order]), "z": _quantiles(z),
+        "z_by_width": [_quantiles(part) for part in np.array_split(z[order], _FIFTHS)],
+    }  # fmt: skip
+
+
+def _quantiles(z: Array) -> list[float]:
+    return [round(float(q), 4) for q in np.quantile(z, AT)]
+
+
+def inside(z: Sequence[float], factor: float) -> float:
+    """Return the share of errors within ``factor`` sigma, from quantiles :data:`AT` of ``|error| / sigma``."""
+    return float(np.interp(factor, [0, *z], [0, *AT], right=1.0))
+
+
+def spearman(a: Array, b: Array) -> float:
+    """Return the correlation of ranks; NaN where one of them is constant."""
+    if not np.ptp(a) or not np.ptp(b):
+        return math.nan
+    ranks = [np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(float) for x in (a, b)]
+    return float(np.corrcoef(*ranks)[0, 1])
+
+
+def ause(error: Array, sigma: Array) -> float:
+    """Return the area between the sparsification curves by sigma and by the error, over that of a random order."""
+
+    def curve(by: Array) -> Array:
+        return np.asarray(np.cumsum(error[np.argsort(by, kind="stable")]) / np.arange(1, len(error) + 1))
+
+    if not np.ptp(error):
+        return math.nan
+    best, flat = curve(error), np.full(len(error), error.mean())
+    return float(np.mean(curve(sigma) - best) / np.mean(flat - best))
+
+
+def ence(error: Array, sigma: Array, bins: int = 20) -> float:
+    """Return the expected normalised calibration error; both sorted by sigma."""
+    gaps = []
+    for e, s in zip(np.array_split(error, bins), np.array_split(sigma, bins), strict=True):
+        size = math.sqrt(float(np.mean(s**2)))
+        gaps.append(abs(size - math.sqrt(float(np.mean(e**2)))) / size)
+    return float(np.mean(gaps))
+
+
+def r_squared(x: Sequence[float], y: Sequence[float]) -> float:
+    """Return the squared correlation of two series."""
+    return float(np.corrcoef(x, y)[0, 1] ** 2) if np.ptp(x) and np.ptp(y) else math.nan
+
+
+def auroc(low: Sequence[float], high: Sequence[float]) -> float:
+    """Return the chance that one of ``high`` lies above one of ``low``; NaN where one of them is empty."""
+    a, b = np.asarray(low, float), np.asarray(high, float)
+    if not a.size or not b.size:
+        return math.nan
+    return float(np.mean((b[:, None] > a) + 0.5 * (b[:, None] == a)))
