@@ -1,6 +1,6 @@
 """What goes wrong in a scanner, each drawn by seed, stated by its parameters, and made again from them.
 
-An artefact is a function of a magnitude image ``(x, y, z)`` and of its parameters; :func:`draw` chooses them,
+An artefact is a function of a magnitude image ``(x, y, z)`` and of its parameters; :func:`draw_artefacts` chooses them,
 :func:`corrupt` applies them. Every one may be confined to a region by weights from 0 to 1. Ranges of bias field,
 ghosting and spikes are near those of TorchIO (Perez-Garcia et al., Comput Methods Programs Biomed 208:106236, 2021).
 """
@@ -52,7 +52,7 @@ def ghosting(image: Tensor, *, axis: int, every: int, strength: float, restored:
     place = torch.arange(size, device=image.device) - size // 2
     weak = (place % every == 0) & (place.abs() > restored * size / 2)
     factor = torch.where(weak, 1 - strength, 1.0).reshape([-1 if axis == a else 1 for a in _DIMS])
-    return to_image(to_kspace(image, _DIMS) * factor, _DIMS).abs()
+    return _weighed(image, factor).abs()
 
 
 def spikes(image: Tensor, *, places: Sequence[Sequence[float]], strengths: Sequence[float]) -> Tensor:
@@ -85,7 +85,7 @@ def low_resolution(image: Tensor, *, fractions: Sequence[float]) -> Tensor:
     for axis, (size, fraction) in enumerate(zip(image.shape, fractions, strict=True)):
         near = (torch.arange(size, device=image.device) - size // 2).abs() <= fraction * size / 2
         keep = keep * near.reshape([-1 if axis == a else 1 for a in _DIMS])
-    return to_image(to_kspace(image, _DIMS) * keep, _DIMS).abs()
+    return _weighed(image, keep).abs()
 
 
 def noise(image: Tensor, *, decibel: float, seed: int) -> Tensor:
@@ -97,6 +97,11 @@ def noise(image: Tensor, *, decibel: float, seed: int) -> Tensor:
 def motion(image: Tensor, *, spacing: Sequence[float] = (1.0, 1.0, 1.0), **parameters: Any) -> Tensor:
     """Move the head while k-space is filled: parameters of :class:`~mriuq_cli.physics.motion.Motion`; spacing in mm."""
     return move(image, Motion(**parameters), spacing)
+
+
+def _weighed(image: Tensor, factor: Tensor) -> Tensor:
+    """Return the image, complex, after its k-space was multiplied by real weights: a self-adjoint operator."""
+    return to_image(to_kspace(image, _DIMS) * factor, _DIMS)
 
 
 def _monomials(order: int) -> list[tuple[int, int, int]]:
@@ -136,7 +141,7 @@ MENU: Mapping[str, tuple[_Make, _Draw, float]] = {
 """Name to function, to what draws its parameters, and to its weight; in the order in which they act on an image."""
 
 
-def draw(
+def draw_artefacts(
     image: Tensor,
     rng: np.random.Generator,
     *,

@@ -10,11 +10,11 @@ from mriuq_cli.data.volume import Volume
 from mriuq_cli.physics import signal
 from mriuq_cli.physics.anatomy import build_anatomy
 from mriuq_cli.physics.field import Array
-from mriuq_cli.physics.grid import EXAM
+from mriuq_cli.physics.grid import EXAM_GRID
 from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
-from mriuq_cli.physics.sequence import Equation, Sequence, pure_signal, scan
+from mriuq_cli.physics.sequence import Equation, PulseSequence, pure_signal, scan
 from mriuq_cli.physics.tumour import ENHANCING, NECROSIS, OEDEMA, Tumour, grow_tumour
 
 VERSION = 3
@@ -42,25 +42,25 @@ def simulate_exam(seed: int, source: LabelMap | None = None, field: float = 3.0)
         ``hyperintensity``; parameters with every random choice.
     """
     rng = np.random.default_rng([VERSION, seed])
-    anatomy = build_anatomy(EXAM, rng, source)
+    anatomy = build_anatomy(EXAM_GRID, rng, source)
     tumour = grow_tumour(anatomy, rng)
     spots = hyperintensities(anatomy, rng)
     head = make_head(anatomy, _lesions(tumour, spots.share), field, rng)
-    geometry = geometry_from_affine(EXAM.shape, EXAM.affine)
+    geometry = geometry_from_affine(EXAM_GRID.shape, EXAM_GRID.affine)
     volumes, facts = {}, {}
     for name, sequence in protocol(rng, field).items():
         pure, means = pure_signal(sequence, head)
-        volumes[name] = Volume(EXAM.whole(scan(pure, head, sequence, rng)), geometry)
+        volumes[name] = Volume(EXAM_GRID.whole(scan(pure, head, sequence, rng)), geometry)
         facts[name] = {**sequence.facts(), "tissue_signal": means}
-    labels = EXAM.whole(tumour.labels)
+    labels = EXAM_GRID.whole(tumour.labels)
     regions = {"necrosis": labels == NECROSIS, "oedema": labels == OEDEMA, "enhancing": labels == ENHANCING}
-    spotted = EXAM.whole(spots.share > 0.5) & (labels == 0)
+    spotted = EXAM_GRID.whole(spots.share > 0.5) & (labels == 0)
     return Case(
         id=f"exam-{seed}",
         geometry=geometry,
         volumes=volumes,
-        truth={"adc": Volume(EXAM.whole(_measured_adc(head, rng)), geometry, "mm^2/s")},
-        mask=EXAM.whole(anatomy.brain),
+        truth={"adc": Volume(EXAM_GRID.whole(_measured_adc(head, rng)), geometry, "mm^2/s")},
+        mask=EXAM_GRID.whole(anatomy.brain),
         regions={"tumour": labels > 0, **regions, "hyperintensity": spotted},
         parameters={
             **head.facts(),
@@ -74,7 +74,7 @@ def simulate_exam(seed: int, source: LabelMap | None = None, field: float = 3.0)
     )
 
 
-def protocol(rng: np.random.Generator, field: float = 3.0) -> dict[str, Sequence]:
+def protocol(rng: np.random.Generator, field: float = 3.0) -> dict[str, PulseSequence]:
     """Draw a protocol: times in seconds, angles in degrees; each exam has its own.
 
     T1-weighted images are of a spoiled gradient echo or of one with inversion, either with even odds: hospitals have
@@ -97,15 +97,15 @@ def protocol(rng: np.random.Generator, field: float = 3.0) -> dict[str, Sequence
               "pulses": 176, "te": draw(0.0025, 0.0045), "flip": draw(8, 10)}  # fmt: skip
     even, thick = (0.6, 0.6, 0.6), (0.6, 0.6, 0.9)
     return {
-        "flair": Sequence(
+        "flair": PulseSequence(
             signal.inversion_recovery,
             {"tr": flair_tr, "te": draw(0.11, 0.135), "ti": flair_ti},
             blur=thick,
             mean=draw(150, 300),
         ),
-        "t1": Sequence(gradient, t1, blur=even, mean=draw(280, 480), gradient=True),
-        "t1gd": Sequence(gradient, t1, blur=even, mean=draw(340, 580), agent=True, gradient=True),
-        "t2": Sequence(
+        "t1": PulseSequence(gradient, t1, blur=even, mean=draw(280, 480), gradient=True),
+        "t1gd": PulseSequence(gradient, t1, blur=even, mean=draw(340, 580), agent=True, gradient=True),
+        "t2": PulseSequence(
             signal.spin_echo, {"tr": draw(5.0, 6.5), "te": draw(0.095, 0.115)}, blur=thick, mean=draw(200, 600)
         ),
     }

@@ -9,12 +9,12 @@ from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.volume import Volume
 from mriuq_cli.physics import signal
 from mriuq_cli.physics.anatomy import build_anatomy
-from mriuq_cli.physics.grid import HEAD
+from mriuq_cli.physics.grid import HEAD_GRID
 from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.outside import with_outside
-from mriuq_cli.physics.sequence import Sequence, pure_signal, scan
+from mriuq_cli.physics.sequence import PulseSequence, pure_signal, scan
 
 VERSION = 2
 """Raised whenever the same seed gives other voxels."""
@@ -45,20 +45,20 @@ def simulate_fse(seed: int, source: LabelMap | None = None, field: float = 3.0) 
         Volumes ``fse1`` to ``fse9``, on one scale; truth ``pd``, ``t1`` and ``t2`` (seconds); the mask of the brain.
     """
     rng = np.random.default_rng([VERSION, seed, 9])
-    anatomy = with_outside(build_anatomy(HEAD, rng, source), rng)
+    anatomy = with_outside(build_anatomy(HEAD_GRID, rng, source), rng)
     spots = hyperintensities(anatomy, rng)
     head = make_head(anatomy, {"hyperintensity": spots.share}, field, rng, whole=True)
-    geometry = geometry_from_affine(HEAD.shape, HEAD.affine)
+    geometry = geometry_from_affine(HEAD_GRID.shape, HEAD_GRID.affine)
     volumes, facts = {}, {}
     for name, (tr, te, ti) in TIMES.items():
         settings = {"tr": tr, "te": te, "ti": ti, "te_last": max(te, _LAST)}
-        sequence = Sequence(signal.fast_spin_echo, settings, (0.5, 0.5, 0.5), 0.0, noise=0.03)
+        sequence = PulseSequence(signal.fast_spin_echo, settings, (0.5, 0.5, 0.5), 0.0, noise=0.03)
         pure, means = pure_signal(sequence, head)
         # One receiver gain for all: what the sequences make of a tissue stays comparable.
-        sequence = Sequence(
+        sequence = PulseSequence(
             signal.fast_spin_echo, settings, (0.5, 0.5, 0.5), 1000 * _brain_mean(pure, head), noise=0.03
         )
-        volumes[name] = Volume(HEAD.whole(scan(pure, head, sequence, rng)), geometry)
+        volumes[name] = Volume(HEAD_GRID.whole(scan(pure, head, sequence, rng)), geometry)
         facts[name] = {**sequence.facts(), "tissue_signal": means}
     maps = head.maps()
     units = {"pd": "", "t1": "s", "t2": "s"}
@@ -66,8 +66,8 @@ def simulate_fse(seed: int, source: LabelMap | None = None, field: float = 3.0) 
         id=f"fse-{seed}",
         geometry=geometry,
         volumes=volumes,
-        truth={name: Volume(HEAD.whole(head.image(maps[name])), geometry, unit) for name, unit in units.items()},
-        mask=HEAD.whole(anatomy.brain),
+        truth={name: Volume(HEAD_GRID.whole(head.image(maps[name])), geometry, unit) for name, unit in units.items()},
+        mask=HEAD_GRID.whole(anatomy.brain),
         parameters={
             **head.facts(),
             "preset": "fse",

@@ -51,7 +51,7 @@ class Grid:
         return found
 
 
-EXAM = Grid(
+EXAM_GRID = Grid(
     (240, 240, 155),
     np.array([[-1.0, 0, 0, 0], [0, -1, 0, 239], [0, 0, 1, 0], [0, 0, 0, 1]]),
     (slice(36, 204), slice(30, 230), slice(0, 155)),
@@ -59,7 +59,7 @@ EXAM = Grid(
 )
 """1 mm, axes to the left, to the back and up, as in the exams of the BraTS challenges."""
 
-HEAD = Grid(
+HEAD_GRID = Grid(
     (192, 240, 240),
     np.array([[1.0, 0, 0, -96], [0, 1, 0, -120], [0, 0, 1, -140], [0, 0, 0, 1]]),
     (slice(0, 192), slice(0, 240), slice(0, 240)),

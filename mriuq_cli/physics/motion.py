@@ -107,6 +107,11 @@ def move(image: Tensor, motion: Motion, spacing: Sequence[float] = (1.0, 1.0, 1.
     spacing
         Of its voxels in mm.
     """
+    return to_image(moved_kspace(image, motion, spacing), (0, 1, 2)).abs()
+
+
+def moved_kspace(image: Tensor, motion: Motion, spacing: Sequence[float] = (1.0, 1.0, 1.0)) -> Tensor:
+    """Return the k-space that was filled while the head moved, complex64 ``(x, y, z)``; linear in the image."""
     size = image.shape[motion.axis]
     bounds = [0, *(round(t * size) for t in motion.times), size]
     stretches = list(itertools.pairwise(bounds))
@@ -117,7 +122,7 @@ def move(image: Tensor, motion: Motion, spacing: Sequence[float] = (1.0, 1.0, 1.
         if stop > start:
             part = (slice(None),) * motion.axis + (slice(start, stop),)
             lines[part] = to_kspace(_resampled(image, pose, spacing), dims)[part]
-    return to_image(lines, dims).abs()
+    return lines
 
 
 def displacement(image: Tensor, other: Tensor) -> tuple[float, float, float]:

@@ -13,12 +13,13 @@ from torch import Tensor
 from mriuq_cli.data.case import Case
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.kspace import KSpace
+from mriuq_cli.errors import InputError
 from mriuq_cli.physics import signal
 from mriuq_cli.physics.anatomy import build_anatomy
 from mriuq_cli.physics.coils import birdcage_maps
 from mriuq_cli.physics.field import Array, smooth_field
 from mriuq_cli.physics.fourier import to_kspace
-from mriuq_cli.physics.grid import HEAD
+from mriuq_cli.physics.grid import HEAD_GRID
 from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
@@ -50,7 +51,7 @@ ACCELERATIONS = {"R6": (6, 0.06), "R8": (8, 0.06), "R10": (10, 0.08)}
 
 def simulate_qmri(
     seed: int, kind: str, source: LabelMap | None = None, field: float = 3.0, *, coils: int = 8, slices: int = 8,
-    decibel: float = 40.0, device: str = "cpu",
+    decibel: float = 40.0, device: str = "cpu", maps: Tensor | None = None,
 ) -> Case:  # fmt: skip
     """Simulate the fully sampled k-space of some axial slices.
 
@@ -60,27 +61,40 @@ def simulate_qmri(
         ``te``: T2-prepared images for a map of T2; ``ti``: Look-Locker for one of T1.
     decibel
         Signal-to-noise ratio in the first image over the head, as :func:`mriuq_cli.physics.noise.noise_level` has it.
+    maps
+        Coil sensitivities complex ``(coils, 160, 160)``, or one set a slice ``(slices, coils, 160, 160)``, of a real
+        array for instance; by default loops about the slice, turned at random.
 
     Returns
     -------
     Case
         Without volumes; ``kspace`` with the true maps and masks for undersampling.
+
+    Raises
+    ------
+    InputError
+        If the maps are not of that form.
     """
+    given = None if maps is None else _given(maps, slices)
     name = "qmri-t2" if kind == "te" else "qmri-t1"
     rng = np.random.default_rng([VERSION, seed, len(name), kind == "ti"])
-    anatomy = with_outside(build_anatomy(HEAD, rng, source), rng)
+    anatomy = with_outside(build_anatomy(HEAD_GRID, rng, source), rng)
     head = make_head(anatomy, {"hyperintensity": hyperintensities(anatomy, rng).share}, field, rng, whole=True)
     heights = slice_heights(slices)
     truth = _slices(head, heights)
-    maps = torch.stack([birdcage_maps((MATRIX, MATRIX), coils, twist=float(rng.uniform(0, 45))) for _ in heights])
+    if given is None:
+        maps = torch.stack([birdcage_maps((MATRIX, MATRIX), coils, twist=float(rng.uniform(0, 45))) for _ in heights])
+    else:
+        maps = given
     data = measure(truth, kind, maps.to(device), decibel, rng)
     offset = head.grid.affine[:3, 3] + head.grid.affine[:3, :3] @ [*_corner(), heights[0]]
     affine = np.diag([SPACING, SPACING, THICKNESS, 1.0])
     affine[:3, 3] = offset
     masks = {label: phase_masks(len(TIMES[kind]), MATRIX, r, acs, seed) for label, (r, acs) in ACCELERATIONS.items()}
     target = "t2" if kind == "te" else "t1"
+    known = {k: truth[k] for k in (target, "pd", "brain")}
     kspace = KSpace(
-        data.cpu().numpy(), TIMES[kind], kind, maps.numpy(), {k: truth[k] for k in (target, "pd", "brain")}, masks,
+        data.cpu().numpy(), TIMES[kind], kind, maps.cpu().numpy(), known, masks,
         (SPACING, SPACING, THICKNESS),
     )  # fmt: skip
     return Case(
@@ -95,15 +109,27 @@ def simulate_qmri(
             "seed": seed,
             "signal": {"equation": "t2_decay"} if kind == "te" else {"equation": "look_locker", **READ_OUT},
             "snr_decibel": decibel,
-            "coils": coils,
+            "coils": int(maps.shape[1]),
+            "coil_maps": "loops" if given is None else "given",
         },
     )  # fmt: skip
 
 
+def _given(maps: Tensor, slices: int) -> Tensor:
+    """Return maps that a caller gave as one set a slice."""
+    whole = maps[None].expand(slices, *maps.shape) if maps.ndim == 3 else maps
+    if whole.ndim != 4 or (whole.shape[0], *whole.shape[2:]) != (slices, MATRIX, MATRIX) or not whole.is_complex():
+        raise InputError(
+            f"coil maps {tuple(maps.shape)} do not fit {slices} slices of {MATRIX} x {MATRIX} voxels",
+            hint="Give complex maps (coils, x, y) or (slices, coils, x, y).",
+        )
+    return whole.to(torch.complex64).contiguous()
+
+
 def slice_heights(slices: int) -> list[int]:
     """Return the voxels of the head grid that slices about the middle of the brain lie at."""
-    first = HEAD.middle[2] - THICKNESS * (slices - 1) / 2
-    return [int(np.clip(round(first + THICKNESS * k), 0, HEAD.shape[2] - 1)) for k in range(slices)]
+    first = HEAD_GRID.middle[2] - THICKNESS * (slices - 1) / 2
+    return [int(np.clip(round(first + THICKNESS * k), 0, HEAD_GRID.shape[2] - 1)) for k in range(slices)]
 
 
 def series(truth: dict[str, Array], kind: str) -> NDArray[np.float32]:
@@ -134,7 +160,7 @@ def measure(truth: dict[str, Array], kind: str, maps: Tensor, decibel: float, rn
 def _corner() -> tuple[float, float]:
     """Return the place in the head grid of the first voxel of a slice."""
     half = (MATRIX - 1) / 2 * SPACING
-    return HEAD.middle[0] - half, HEAD.middle[1] - half
+    return HEAD_GRID.middle[0] - half, HEAD_GRID.middle[1] - half
 
 
 def _slices(head: Head, heights: Sequence[int]) -> dict[str, Any]:

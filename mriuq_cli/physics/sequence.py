@@ -17,7 +17,7 @@ Equation = Callable[..., Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class PulseSequence:
     """An equation of :mod:`mriuq_cli.physics.signal` with its times in seconds, and what the scanner does to it.
 
     Parameters
@@ -49,7 +49,7 @@ class Sequence:
         return {"equation": self.equation.__name__, **self.settings, "contrast_agent": self.agent}
 
 
-def pure_signal(sequence: Sequence, head: Head) -> tuple[Array, dict[str, float]]:
+def pure_signal(sequence: PulseSequence, head: Head) -> tuple[Array, dict[str, float]]:
     """Signal ``(n,)`` of the head's voxels without noise, and the mean signal of each tissue; tissues add up."""
     total = np.zeros(head.count, np.float32)
     means = {}
@@ -61,7 +61,7 @@ def pure_signal(sequence: Sequence, head: Head) -> tuple[Array, dict[str, float]
     return total, means
 
 
-def _of_tissue(name: str, sequence: Sequence, head: Head, present: NDArray[np.bool_]) -> Array:
+def _of_tissue(name: str, sequence: PulseSequence, head: Head, present: NDArray[np.bool_]) -> Array:
     """Signal of a pure tissue in the voxels where it is present."""
     pd, t1, t2, t2star, agent = head.properties(name, present)
     decay = t2star if sequence.gradient else t2
@@ -72,7 +72,7 @@ def _of_tissue(name: str, sequence: Sequence, head: Head, present: NDArray[np.bo
     return made * np.float32(0.3) if name == "blood" and not sequence.gradient else made
 
 
-def scan(pure: Array, head: Head, sequence: Sequence, rng: np.random.Generator) -> Array:
+def scan(pure: Array, head: Head, sequence: PulseSequence, rng: np.random.Generator) -> Array:
     """Shading, Rician noise, blur and gain of a scanner; whole numbers ``(x, y, z)``.
 
     A stripped head is at least 1 in the brain and 0 outside; a whole one has noise in the air around it.

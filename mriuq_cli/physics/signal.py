@@ -3,7 +3,7 @@
 Every time is in seconds, every angle in degrees, concentrations in mmol/l. Tissue properties are numbers, numpy arrays
 or torch tensors and broadcast; signals come back as what went in, in the unit of ``pd`` (proton density relative to
 water), before coil and receiver gain. Times of the sequence are plain numbers; such as cannot be seconds are refused
-with :class:`~mriuq_cli.errors.InputError`.
+with :class:`~mriuq_cli.errors.InputError`, and so are T1 and T2 but for tensors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriuq_cli.errors import InputError
-from mriuq_cli.physics.units import require_seconds
+from mriuq_cli.physics.units import require_seconds, require_tissue_seconds
 
 Array = NDArray[np.float32]
 Value: TypeAlias = Any
@@ -33,6 +33,7 @@ def spin_echo(pd: Value, t1: Value, t2: Value, *, tr: float, te: float) -> Value
     Source: Bernstein, King, Zhou, Handbook of MRI Pulse Sequences (2004), eq. 14.52.
     """
     require_seconds(tr=tr, te=te)
+    require_tissue_seconds(t1=t1, t2=t2)
     return pd * (1 - exp(-tr / t1)) * exp(-te / t2)
 
 
@@ -53,6 +54,7 @@ def fast_spin_echo(
     """
     last = te if te_last is None else te_last
     require_seconds(tr=tr, te=te, ti=ti)
+    require_tissue_seconds(t1=t1, t2=t2)
     if not te <= last <= tr - ti:
         raise _unfit(f"TE {te:g} <= TE_last {last:g} <= TR - TI {tr - ti:g} does not hold")
     recovered = 1 - 2 * exp(-ti / t1) + exp(-(tr - last) / t1)
@@ -69,6 +71,7 @@ def inversion_recovery(
     9:659 (1985).
     """
     require_seconds(tr=tr, te=te, ti=ti)
+    require_tissue_seconds(t1=t1, t2=t2)
     recovered = 1 - 2 * exp(-ti / t1) + exp(-tr / t1)
     return pd * (recovered if signed else abs(recovered)) * exp(-te / t2)
 
@@ -78,7 +81,8 @@ def spoiled_gradient_echo(pd: Value, t1: Value, t2: Value, *, tr: float, te: flo
 
     ``t2`` stands for T2* where that is known. Source: Ernst and Anderson, Rev Sci Instrum 37:93 (1966).
     """
-    require_seconds(tr=tr, te=te)
+    require_seconds(tr_gradient=tr, te=te)
+    require_tissue_seconds(t1=t1, t2=t2)
     angle = np.deg2rad(flip)
     e1 = exp(-tr / t1)
     return pd * np.sin(angle) * (1 - e1) / (1 - np.cos(angle) * e1) * exp(-te / t2)
@@ -101,6 +105,7 @@ def inversion_prepared_gradient_echo(
         If half the train does not fit before TI, or after it.
     """
     require_seconds(tr=tr, te=te, ti=ti, spacing=spacing)
+    require_tissue_seconds(t1=t1, t2=t2)
     half = pulses / 2
     before, after = ti - half * spacing, tr - ti - half * spacing
     if before < 0 or after < 0:
@@ -131,6 +136,7 @@ def t2_decay(s0: Value, t2: Value, *, te: float) -> Value:
     Source: Carr and Purcell, Phys Rev 94:630 (1954). Of imperfect pulses :mod:`mriuq_cli.physics.epg` knows.
     """
     require_seconds(te=te)
+    require_tissue_seconds(t2=t2)
     return s0 * exp(-te / t2)
 
 
@@ -141,7 +147,8 @@ def look_locker(pd: Value, t1: Value, *, ti: float, tr: float, flip: float, sign
     ``B = A + pd``. Source: Look and Locker, Rev Sci Instrum 41:250 (1970); Deichmann and Haase, J Magn Reson 96:608
     (1992).
     """
-    require_seconds(ti=ti, tr=tr)
+    require_seconds(ti=ti, tr_gradient=tr)
+    require_tissue_seconds(t1=t1)
     rate = 1 / t1 - math.log(math.cos(math.radians(flip))) / tr
     a = pd * (1 - exp(-tr / t1)) / (1 - exp(-tr * rate))
     found = a - (a + pd) * exp(-ti * rate)
@@ -169,6 +176,8 @@ def nulling_time(t1: float, *, tr: float, te_last: float = 0.0) -> float:
 
     Of :func:`inversion_recovery` as it stands, of :func:`fast_spin_echo` with its ``te_last``.
     """
+    require_seconds(tr=tr, te=te_last)
+    require_tissue_seconds(t1=t1)
     return float(t1 * (np.log(2) - np.log1p(np.exp(-(tr - te_last) / t1))))
 
 
@@ -180,6 +189,7 @@ def with_contrast_agent(
     The default relaxivities, in l/(mmol s), are those of gadobutrol in plasma at 3 T
     (Rohrer et al., Invest Radiol 40:715, 2005).
     """
+    require_tissue_seconds(t1=t1, t2=t2)
     return 1 / (1 / t1 + r1 * concentration), 1 / (1 / t2 + r2 * concentration)
 
 

@@ -13,7 +13,7 @@ from mriuq_cli.data.nifti import read_volume
 from mriuq_cli.data.sidecar import sha256_file
 from mriuq_cli.data.volume import Volume
 from mriuq_cli.errors import InputError
-from mriuq_cli.physics.artefact import corrupt, draw
+from mriuq_cli.physics.artefact import corrupt, draw_artefacts
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.t1w import simulate_t1w
 
@@ -43,7 +43,7 @@ def simulate_artefact(seed: int, scan: Path | None = None, source: LabelMap | No
                              hint="Give a file of one image.")  # fmt: skip
     # Artefacts are those of magnitudes: what is below 0 (a resampling that rang) or not finite is background.
     image = torch.from_numpy(np.maximum(np.nan_to_num(clean.data, posinf=0), 0).astype(np.float32, order="C"))
-    found = draw(image, rng, untouched=0, spacing=[float(mm) for mm in clean.geometry.spacing])
+    found = draw_artefacts(image, rng, untouched=0, spacing=[float(mm) for mm in clean.geometry.spacing])
     spoilt = corrupt(image, found).numpy()
     return Case(
         id=f"artefact-{seed}",

@@ -9,12 +9,12 @@ from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.volume import Volume
 from mriuq_cli.physics import signal
 from mriuq_cli.physics.anatomy import build_anatomy
-from mriuq_cli.physics.grid import HEAD
+from mriuq_cli.physics.grid import HEAD_GRID
 from mriuq_cli.physics.head import Head, make_head
 from mriuq_cli.physics.hyperintensity import hyperintensities
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.outside import with_outside
-from mriuq_cli.physics.sequence import Sequence, pure_signal, scan
+from mriuq_cli.physics.sequence import PulseSequence, pure_signal, scan
 
 VERSION = 2
 """Raised whenever the same seed gives other voxels."""
@@ -30,17 +30,17 @@ def simulate_t1w(seed: int, source: LabelMap | None = None, field: float = 3.0) 
         share of a voxel of the brain.
     """
     rng = np.random.default_rng([VERSION, seed])
-    anatomy = with_outside(build_anatomy(HEAD, rng, source), rng)
+    anatomy = with_outside(build_anatomy(HEAD_GRID, rng, source), rng)
     spots = hyperintensities(anatomy, rng)
     head = make_head(anatomy, {"hyperintensity": spots.share}, field, rng, whole=True)
     sequence = _protocol(rng)
     pure, means = pure_signal(sequence, head)
-    geometry = geometry_from_affine(HEAD.shape, HEAD.affine)
+    geometry = geometry_from_affine(HEAD_GRID.shape, HEAD_GRID.affine)
     return Case(
         id=f"t1w-{seed}",
         geometry=geometry,
-        volumes={"t1": Volume(HEAD.whole(scan(pure, head, sequence, rng)), geometry)},
-        mask=HEAD.whole(anatomy.brain),
+        volumes={"t1": Volume(HEAD_GRID.whole(scan(pure, head, sequence, rng)), geometry)},
+        mask=HEAD_GRID.whole(anatomy.brain),
         regions=_tissue_labels(head),
         parameters={
             **head.facts(),
@@ -53,7 +53,7 @@ def simulate_t1w(seed: int, source: LabelMap | None = None, field: float = 3.0) 
     )  # fmt: skip
 
 
-def _protocol(rng: np.random.Generator) -> Sequence:
+def _protocol(rng: np.random.Generator) -> PulseSequence:
     settings = {
         "tr": round(float(rng.uniform(2.0, 2.5)), 4),
         "ti": round(float(rng.uniform(0.85, 1.1)), 4),
@@ -64,8 +64,14 @@ def _protocol(rng: np.random.Generator) -> Sequence:
     }
     blur = (0.45, 0.45, 0.45)
     noise = float(rng.uniform(0.015, 0.04))
-    return Sequence(signal.inversion_prepared_gradient_echo, settings, blur, float(rng.uniform(200, 600)), noise=noise,
-                    gradient=True)  # fmt: skip
+    return PulseSequence(
+        signal.inversion_prepared_gradient_echo,
+        settings,
+        blur,
+        float(rng.uniform(200, 600)),
+        noise=noise,
+        gradient=True,
+    )
 
 
 def _tissue_labels(head: Head) -> dict[str, np.ndarray]:

@@ -78,7 +78,7 @@ def grow_tumour(anatomy: Anatomy, rng: np.random.Generator) -> Tumour:
 
 
 def _place(white: Array, brain: NDArray[np.bool_], rng: np.random.Generator) -> tuple[int, int, int]:
-    """Choose a voxel in white matter, 20 mm or more below the brain's surface."""
+    """Choose a voxel in white matter, 17 mm or more below the brain's surface."""
     from scipy import ndimage
 
     # A box of ones erodes faster than a ball and does as well here.

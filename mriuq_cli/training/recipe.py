@@ -19,7 +19,7 @@ class _Part(BaseModel):
 
 
 class Folds(_Part):
-    """K-fold split by subject: cases by folder and id, case ``i`` in fold ``i mod count``; ``hold_out`` is not seen."""
+    """K-fold split by subject: by folder and id, subject ``i`` in fold ``i mod count``; ``hold_out`` is not seen."""
 
     count: int = Field(ge=2)
     hold_out: NonNegativeInt

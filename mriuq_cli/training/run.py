@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from torch import nn
 
 from mriuq_cli.data.atomic import atomic_file
 from mriuq_cli.data.case import Case, CaseRef, Cohort
+from mriuq_cli.data.people import anatomy_of
 from mriuq_cli.data.reader import read_case
 from mriuq_cli.errors import InputError, MachineError, MethodError, UsageError
 from mriuq_cli.hooks.context import Context
@@ -44,20 +46,38 @@ class Run:
 def split(cohort: Cohort, recipe: Recipe) -> tuple[Cohort, Cohort]:
     """Return the training subjects and those to watch; the fold that is held out is in neither.
 
+    Simulated cases of one anatomy are one person: they go together.
+
     Raises
     ------
     UsageError
         If a fold does not exist or nothing is left to train on.
     """
-    refs = sorted(cohort, key=_name)
+    people = _people(cohort)
     if recipe.folds:
         if recipe.folds.hold_out >= recipe.folds.count:
             raise UsageError(f"fold {recipe.folds.hold_out} of {recipe.folds.count} does not exist (they count from 0)")
-        refs = [ref for i, ref in enumerate(refs) if i % recipe.folds.count != recipe.folds.hold_out]
+        people = [refs for i, refs in enumerate(people) if i % recipe.folds.count != recipe.folds.hold_out]
     watched = recipe.validation.subjects
-    if len(refs) <= watched:
-        raise UsageError(f"{len(refs)} cases are too few to train on with {watched} set apart")
-    return Cohort(tuple(refs[watched:])), Cohort(tuple(refs[:watched]))
+    if len(people) <= watched:
+        copies = len(_people(cohort)) < len(cohort)
+        raise UsageError(
+            f"{len(people)} {'people' if copies else 'cases'} are too few to train on with {watched} set apart",
+            hint="Simulated heads of one anatomy are one person; --anatomy simulates others." if copies else None,
+        )
+    return _joined(people[watched:]), _joined(people[:watched])
+
+
+def _joined(people: list[list[CaseRef]]) -> Cohort:
+    return Cohort(tuple(sorted(itertools.chain.from_iterable(people), key=_name)))
+
+
+def _people(cohort: Cohort) -> list[list[CaseRef]]:
+    """Return the cases of each person, in the order of their first names."""
+    found: dict[object, list[CaseRef]] = {}
+    for ref in sorted(cohort, key=_name):
+        found.setdefault(anatomy_of(ref) or _name(ref), []).append(ref)
+    return list(found.values())
 
 
 def resolve_config(plugin: Plugin, recipe: Recipe) -> dict[str, Any]:
@@ -114,6 +134,7 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
             "seconds": round(time.monotonic() - began, 1),
             "recipe_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "subjects": len(learners),
+            "people": len(_people(learners)),
             **({"start_sha256": start.sha256} if start else {}),
         },
         "versions": {"mriuq": version("mriuq"), plugin.distribution: plugin.version, "torch": torch.__version__},

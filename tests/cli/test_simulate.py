@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nibabel as nib
@@ -87,6 +89,22 @@ def test_the_same_seed_gives_the_same_bytes_and_resume_repairs_what_is_damaged(p
     done = simulate("exam", "made", "--seed", 5, "--resume", cwd=place)
     assert done.returncode == 0, done.stderr
     assert digests(place) == before
+
+
+@pytest.mark.slow
+def test_after_a_kill_resume_gives_the_bytes_of_a_run_in_one_piece(place: Path) -> None:
+    """Killed in the middle of a case: some of its files are written, its truth is not."""
+    words = [MRIUQ, "simulate", "exam", "killed", "--seed", "5"]
+    case, running = place / "killed" / "exam-5", subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE)
+    while running.poll() is None and not list(case.glob("exam-5_*.nii.gz")):
+        time.sleep(0.02)
+    running.kill()
+    running.communicate()
+    assert running.returncode == -signal.SIGKILL
+    assert not (case / "exam-5.json").exists()
+    done = simulate("exam", "killed", "--seed", 5, "--resume", cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert digests(place / "killed") == digests(place / "made")
 
 
 def test_resume_leaves_whole_cases_untouched(place: Path) -> None:

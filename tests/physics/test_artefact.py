@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from mriuq_cli.errors import UsageError
 from mriuq_cli.physics import artefact
-from mriuq_cli.physics.artefact import MENU, Artefact, corrupt, draw
+from mriuq_cli.physics.artefact import MENU, Artefact, corrupt, draw_artefacts
 from mriuq_cli.physics.fourier import to_kspace
 from mriuq_cli.physics.motion import Motion, _resampled, _rigid, centred, draw_in_place, draw_motion, move, poses
 
@@ -148,19 +148,28 @@ def test_each_is_made_again_from_its_parameters_and_confined_by_weights(name: st
     assert not torch.equal(confined, clean)
 
 
+@pytest.mark.parametrize("name", [name for name in MENU if name != "noise"])
+def test_none_displaces_the_image(name: str) -> None:
+    """Noise adds to each voxel where it is; at -5 dB the peak of a phase correlation drowns in it."""
+    clean = head()
+    for seed in range(3):
+        found = draw_artefacts(clean, np.random.default_rng(seed), untouched=0, names=[name])
+        assert shift(clean, corrupt(clean, found)) < 0.5
+
+
 def test_draws_are_as_often_clean_as_asked_hold_one_to_three_and_stand_in_order() -> None:
     rng, quick = np.random.default_rng(0), [name for name in MENU if name != "motion"]
-    drawn = [draw(head(), rng, names=quick) for _ in range(200)]
+    drawn = [draw_artefacts(head(), rng, names=quick) for _ in range(200)]
     assert 0.04 < np.mean([not one for one in drawn]) < 0.17
     assert {len(one) for one in drawn} == {0, 1, 2, 3}
     order = list(MENU)
     assert all([order.index(a.name) for a in one] == sorted(order.index(a.name) for a in one) for one in drawn)
     assert {a.name for one in drawn for a in one} == set(quick)
-    assert [a.name for a in draw(head(), rng, untouched=0, names=["motion"])] == ["motion"]
+    assert [a.name for a in draw_artefacts(head(), rng, untouched=0, names=["motion"])] == ["motion"]
 
 
 def test_an_unknown_artefact_is_refused() -> None:
     with pytest.raises(UsageError, match="aliasing"):
-        draw(head(), np.random.default_rng(0), names=["aliasing"])
+        draw_artefacts(head(), np.random.default_rng(0), names=["aliasing"])
     with pytest.raises(UsageError, match="aliasing"):
         corrupt(head(), [Artefact("aliasing", {})])

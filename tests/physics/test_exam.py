@@ -9,7 +9,7 @@ from mriuq_cli.data.case import Case
 from mriuq_cli.physics.anatomy import build_anatomy
 from mriuq_cli.physics.exam import simulate_exam
 from mriuq_cli.physics.field import smooth_field
-from mriuq_cli.physics.grid import EXAM
+from mriuq_cli.physics.grid import EXAM_GRID
 from mriuq_cli.physics.presets import mriuq_simulate
 from mriuq_cli.physics.tumour import grow_tumour
 
@@ -25,7 +25,7 @@ def scores(exam: Case, contrast: str) -> np.ndarray:
 
 
 def test_it_has_the_grid_of_public_tumour_exams(exam: Case) -> None:
-    assert exam.geometry.shape == EXAM.shape
+    assert exam.geometry.shape == EXAM_GRID.shape
     assert exam.geometry.axcodes == ("L", "P", "S")
     np.testing.assert_allclose(exam.geometry.spacing, 1)
 
@@ -40,7 +40,7 @@ def test_images_are_whole_numbers_above_zero_in_the_brain_and_zero_outside(exam:
 
 def test_a_brain_has_the_size_of_a_brain_and_only_its_stem_leaves_the_field_of_view(exam: Case) -> None:
     assert 900_000 < exam.mask.sum() < 1_900_000
-    x, y, z = EXAM.box
+    x, y, z = EXAM_GRID.box
     for face in (exam.mask[x.start], exam.mask[x.stop - 1], exam.mask[:, y.start], exam.mask[:, y.stop - 1]):
         assert not face.any()
     assert not exam.mask[:, :, z.stop - 1].any()
@@ -99,7 +99,7 @@ def test_adc_is_that_of_its_tissues_in_square_millimetres_a_second(exam: Case) -
 
 
 def test_some_tumours_do_not_enhance() -> None:
-    anatomy = build_anatomy(EXAM, np.random.default_rng(0))
+    anatomy = build_anatomy(EXAM_GRID, np.random.default_rng(0))
     tumours = [grow_tumour(anatomy, np.random.default_rng(seed)) for seed in range(8)]
     for tumour in tumours:
         assert tumour.parameters["enhances"] == bool(tumour.enhancing.any()) != bool(tumour.infiltrated.any())

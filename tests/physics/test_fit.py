@@ -1,5 +1,7 @@
 """Fits find what made the signal, and say how well."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -80,7 +82,7 @@ def test_weights_are_those_of_scipy_whether_shared_or_a_voxels_own() -> None:
 @pytest.mark.parametrize("signed", [True, False])
 def test_t1_is_found_from_signed_and_from_magnitude_recoveries(tr: float | None, signed: bool) -> None:
     t1 = draw(0.5, 2.0)
-    clean = [signal.inversion_recovery(100.0, t1, 1e3, tr=8.0, te=0.0, ti=ti, signed=True) for ti in TI]
+    clean = [signal.inversion_recovery(100.0, t1, math.inf, tr=8.0, te=0.0, ti=ti, signed=True) for ti in TI]
     data = noisy(clean, 1.0)
     fit = fit_inversion_recovery(data if signed else data.abs(), TI, tr=tr, signed=signed)
     assert_honest(fit, t1, len(TI) - (3 if tr is None else 2))
@@ -97,11 +99,24 @@ def test_the_look_locker_correction_gives_t1_back_with_an_honest_error() -> None
     torch.testing.assert_close(same.value, exact.value, rtol=1e-3, atol=0)
 
 
-def test_adc_is_found() -> None:
+def test_adc_is_found_within_its_own_standard_error() -> None:
     adc = draw(0.5e-3, 3e-3)
     b = [0.0, 500.0, 1000.0]
     fit = fit_adc(torch.stack([signal.diffusion(100.0, adc, b=one) for one in b], -1), b)
     torch.testing.assert_close(fit.value, adc, rtol=1e-5, atol=0)
+    b = [0.0, 200.0, 400.0, 600.0, 800.0, 1000.0]
+    fit = fit_adc(noisy([signal.diffusion(100.0, adc, b=one) for one in b], 1.0), b)
+    assert_honest(fit, adc, len(b) - 2)
+
+
+def test_t1_and_its_error_are_those_of_scipy() -> None:
+    t1 = draw(0.5, 2.0)
+    data = noisy([signal.inversion_recovery(100.0, t1, math.inf, tr=8.0, te=0.0, ti=ti, signed=True) for ti in TI], 2.0)
+    fit = fit_inversion_recovery(data[:20], TI, signed=True)
+    for row, value, error in zip(data[:20].numpy(), fit.value.tolist(), fit.error.tolist(), strict=True):
+        found, covariance = curve_fit(lambda ti, a, b, t: a + b * np.exp(-ti / t), np.array(TI), row, (90, -180, 1.0))
+        assert value == pytest.approx(found[2], rel=1e-4)
+        assert error == pytest.approx(np.sqrt(covariance[2, 2]), rel=1e-3)
 
 
 def test_a_value_beyond_the_bounds_is_said_to_be_at_the_bound() -> None:

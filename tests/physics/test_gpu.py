@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from mriuq_cli.physics.artefact import MENU, corrupt, draw
+from mriuq_cli.physics.artefact import MENU, corrupt, draw_artefacts
 from mriuq_cli.physics.coils import birdcage_maps
 from mriuq_cli.physics.espirit import estimate_sensitivities
 from mriuq_cli.physics.fit import fit_adc, fit_inversion_recovery, fit_t2
+from mriuq_cli.physics.fit_fse import fit_fast_spin_echo
 from mriuq_cli.physics.fourier import to_image, to_kspace
 from mriuq_cli.physics.qmri import MATRIX, measure
+from mriuq_cli.physics.signal import fast_spin_echo
 
 TOLERANCE = 1e-4
 """Largest difference as a share of the largest value: float32, sums in another order."""
@@ -41,7 +43,7 @@ def test_fourier_transforms_agree():
 @pytest.mark.parametrize("name", MENU)
 def test_every_artefact_agrees(name):
     image = head()
-    (one,) = draw(image, np.random.default_rng(4), untouched=0, names=[name])
+    (one,) = draw_artefacts(image, np.random.default_rng(4), untouched=0, names=[name])
     require_same(corrupt(image, [one]), corrupt(image.cuda(), [one]))
 
 
@@ -83,3 +85,14 @@ def test_fits_agree(name):
         here, there = (fit_inversion_recovery(k, DELAYS, signed=True) for k in (y, y.cuda()))
     require_same(here.value, there.value, 1e-5)
     require_same(here.error, there.error, 1e-3)
+
+
+def test_fits_of_fast_spin_echoes_agree():
+    t1, t2 = torch.linspace(0.6, 2.5, 300).double(), torch.linspace(0.2, 0.05, 300).double()
+    settings = [
+        {"tr": 8.0, "te": te, "ti": ti, "te_last": 0.15} for te, ti in ((0.01, 0), (0.1, 0), (0.01, 0.4), (0.01, 2))
+    ]
+    y = noisy(torch.stack([fast_spin_echo(1.0, t1, t2, **one) for one in settings], -1))
+    here, there = fit_fast_spin_echo(y, settings), fit_fast_spin_echo(y.cuda(), settings)
+    require_same(here.t1, there.t1, 1e-5)
+    require_same(here.t2, there.t2, 1e-5)

@@ -19,9 +19,9 @@ from mriuq_cli.physics.artefact import Artefact, corrupt
 from mriuq_cli.physics.espirit import estimate_sensitivities
 from mriuq_cli.physics.fit import fit_look_locker, fit_t2
 from mriuq_cli.physics.fourier import to_image, to_kspace
-from mriuq_cli.physics.grid import EXAM
+from mriuq_cli.physics.grid import EXAM_GRID
 from mriuq_cli.physics.labels import CLASSES, TABLES, find_label_maps, read_label_map, read_table
-from mriuq_cli.physics.qmri import MATRIX, TIMES, measure, series
+from mriuq_cli.physics.qmri import MATRIX, TIMES, measure, series, simulate_qmri
 from mriuq_cli.physics.spoilt import simulate_artefact
 from mriuq_cli.physics.tissue import FIELDS, tissues
 
@@ -62,7 +62,7 @@ def test_both_field_strengths_know_every_tissue_in_seconds() -> None:
 
 
 def test_fractions_of_a_labelled_head_add_up_to_one_in_its_brain(label_map: Path) -> None:
-    anatomy = build_anatomy(EXAM, np.random.default_rng(0), read_label_map(label_map))
+    anatomy = build_anatomy(EXAM_GRID, np.random.default_rng(0), read_label_map(label_map))
     total = anatomy.grey + anatomy.white + anatomy.csf + anatomy.blood
     np.testing.assert_allclose(total[anatomy.brain], 1, atol=1e-4)
     assert not total[~anatomy.brain].any()
@@ -77,7 +77,7 @@ def test_fractions_of_a_labelled_head_add_up_to_one_in_its_brain(label_map: Path
 def test_ageing_widens_fluid(label_map: Path) -> None:
     source, found = read_label_map(label_map), []
     for seed in range(6):
-        anatomy = build_anatomy(EXAM, np.random.default_rng(seed), source)
+        anatomy = build_anatomy(EXAM_GRID, np.random.default_rng(seed), source)
         found.append((anatomy.parameters["age"], anatomy.csf[anatomy.brain].mean()))
     ages, fluid = zip(*sorted(found), strict=True)
     assert ages[-1] - ages[0] > 0.3
@@ -138,6 +138,24 @@ def test_the_truth_comes_back_from_simulated_kspace(kind: str) -> None:
         found, wanted = fit_look_locker(values, TIMES["ti"], signed=True).value, truth()["t1"][0]
     error = np.median(np.abs(found.numpy() / wanted[inside.numpy()] - 1))
     assert error < 0.03
+
+
+def test_coil_maps_may_be_given(label_map: Path) -> None:
+    from mriuq_cli.physics.coils import birdcage_maps
+
+    given = birdcage_maps((MATRIX, MATRIX), 3, radius=1.2)
+    case = simulate_qmri(0, "te", read_label_map(label_map), slices=1, maps=given)
+    assert case.kspace is not None
+    assert case.kspace.data.shape == (1, 8, 3, MATRIX, MATRIX)
+    np.testing.assert_array_equal(case.kspace.maps[0], given.numpy())
+    assert (case.parameters["coils"], case.parameters["coil_maps"]) == (3, "given")
+    images = to_image(torch.from_numpy(case.kspace.data[0, 0]))
+    inside = torch.from_numpy(case.kspace.truth["brain"][0])
+    agreement = (images.conj() * given).sum(0).abs() / images.norm(dim=0)
+    assert float(agreement[inside].median()) > 0.99
+    for wrong in (given[:, :80], given.abs(), given[None].expand(2, -1, -1, -1)):
+        with pytest.raises(InputError, match="coil maps"):
+            simulate_qmri(0, "te", slices=1, maps=wrong)
 
 
 def test_simulated_coils_pass_through_the_espirit_that_real_ones_pass() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import rice
 
 from mriuq_cli.errors import InputError
 from mriuq_cli.physics.coils import Encoding, birdcage_maps
@@ -83,9 +84,24 @@ def test_noise_without_signal_is_rayleigh_and_with_much_signal_gaussian() -> Non
     assert float(background.mean()) == pytest.approx(2 * np.sqrt(np.pi / 2), rel=0.01)
     strong = add_rician(torch.full(noise.shape, 100.0), 2.0, noise)
     assert float(strong.std()) == pytest.approx(2, rel=0.01)
-    # The mean of a Rician: sqrt(A^2 + sigma^2) to first order.
     weak = add_rician(torch.full(noise.shape, 4.0), 2.0, noise)
     assert float(weak.square().mean()) == pytest.approx(4.0**2 + 2 * 2.0**2, rel=0.01)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 2.0, 5.0])
+def test_magnitudes_have_the_mean_and_spread_of_a_rician(ratio: float) -> None:
+    noise = some(100, 100, 40)
+    found = add_rician(torch.full(noise.shape, 2 * ratio), 2.0, noise)
+    assert float(found.mean()) == pytest.approx(rice.mean(ratio, scale=2.0), rel=0.005)
+    assert float(found.std()) == pytest.approx(rice.std(ratio, scale=2.0), rel=0.01)
+
+
+def test_noise_of_coils_stays_noise_of_the_stated_level_in_the_image() -> None:
+    """Transform and combination are unitary: coils with unit norm leave the level of a channel as it was."""
+    maps = birdcage_maps((64, 64), 8)
+    image = Encoding(maps, torch.ones(1, 64, dtype=torch.bool)).adjoint(3.0 * some(20, 8, 64, 64))
+    assert float(image.real.std()) == pytest.approx(3.0, rel=0.02)
+    assert float(image.abs().mean()) == pytest.approx(3.0 * np.sqrt(np.pi / 2), rel=0.02)
 
 
 @pytest.mark.parametrize("decibel", [-10.0, 0.0, 10.0])

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import Dataset
 
-from mriuq_cli.data.case import Cohort
+from mriuq_cli.data.case import Cohort, VolumeRef
 from mriuq_cli.errors import MachineError, MethodError, UsageError
 from mriuq_cli.hooks.roles import Stage
 from mriuq_cli.training import run as module
@@ -108,6 +108,30 @@ def test_each_subject_is_held_out_of_one_fold():
 def test_subjects_to_watch_are_neither_held_out_nor_learnt_from():
     learners, watched = split(cohort(6), recipe(folds={"count": 2, "hold_out": 0}, validation={"subjects": 1}))
     assert (ids(learners), ids(watched)) == (["s3", "s5"], ["s1"])
+
+
+def copies(folder, anatomies):
+    """Simulated cases with the truth that says of whom they are."""
+    refs = []
+    for number, anatomy in enumerate(anatomies):
+        (folder / f"s{number}").mkdir()
+        truth = {"Simulated": True, "Parameters": {"anatomy": {"source": anatomy}}}
+        (folder / f"s{number}" / f"s{number}.json").write_text(json.dumps(truth))
+        volumes = {"t1": VolumeRef(folder / f"s{number}" / f"s{number}_t1.nii.gz")}
+        refs.append(SimpleNamespace(id=f"s{number}", subfolder=PurePath(), volumes=volumes))
+    return Cohort(tuple(refs))
+
+
+def test_copies_of_one_anatomy_are_one_person_in_folds_and_to_watch(tmp_path):
+    heads = copies(tmp_path, "abcabcab")
+    for fold, held in enumerate(("s0 s3 s6", "s1 s4 s7", "s2 s5")):
+        learners, _ = split(heads, recipe(folds={"count": 3, "hold_out": fold}))
+        assert sorted(set(ids(heads)) - set(ids(learners))) == held.split()
+    learners, watched = split(heads, recipe(validation={"subjects": 1}))
+    assert (ids(watched), ids(learners)) == (["s0", "s3", "s6"], ["s1", "s2", "s4", "s5", "s7"])
+    with pytest.raises(UsageError, match="3 people are too few") as told:
+        split(heads, recipe(validation={"subjects": 3}))
+    assert "--anatomy" in told.value.hint
 
 
 def test_somebody_must_be_left_to_learn_from():
