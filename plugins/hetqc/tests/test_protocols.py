@@ -89,9 +89,11 @@ def test_a_perfect_sigma_is_linear_and_of_the_right_size():
 
 def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
     z = [1.6449 * q for q in AT]
+    plain = dict.fromkeys((f"classical {n}" for n in artefacts.CLASSICAL), 1.0)
     rows = [
         {"case": case, "artefact": "clean", "level": "", "algorithmic": 1.0, "visual_rms": 1.0,
-         "sigma_recon_median": 1.0, "recoverable": 1.0, **dict.fromkeys((f"classical {n}" for n in artefacts.CLASSICAL), 1.0)} for case in "abc"
+         "sigma_recon_median": 1.0, "recoverable": 1.0, **plain}
+        for case in "abc"
     ]  # fmt: skip
     worse = {f"classical {n}": 1.0 + sign for n, sign in artefacts.CLASSICAL.items()} | {"classical qi_1": None}
     rows += [
