@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from mriuq_cli.api import Case, Context, Estimate, Judgement, Score, familiarity_of, shipped_model
+from mriuq_cli.api import Case, Context, Judgement, Score, familiarity_of, shipped_model
 from mriuq_hetqc import yardsticks
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import contrast, describe
@@ -53,7 +51,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
             (contrast(known.readings["kind"].against(ground, "other")), *describe(reading, volume=scan.voxel_volume)),
             known.kind,
         ),
-        estimates={"recovered": _calibrated(clean_estimate(volume.data, scan, reading), known)} if wanted else {},
+        estimates={"recovered": clean_estimate(volume.data, scan, reading, stretch=known.stretch)} if wanted else {},
         maps=_maps(scan, reading) if wanted else {},
         facts={"Scale": scan.scale, "BrainMillilitres": round(float(reading.brain.sum()) * scan.voxel_volume / 1000)},
     )
@@ -61,12 +59,6 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
 
 def _score(name: str, value: float, known: yardsticks.Yardsticks) -> Score:
     return Score(value, "low", MEANINGS[name], name if name in _HEADLINES else "", known.scores.get(name))
-
-
-def _calibrated(estimate: Estimate, known: yardsticks.Yardsticks) -> Estimate:
-    """Make the bounds hold as they did on heads that the weights never saw."""
-    half = (estimate.upper - estimate.value) * np.float32(known.stretch)
-    return estimate.with_bounds(estimate.value - half, estimate.value + half)
 
 
 def _maps(scan: Scan, reading: Reading) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""Judging one 1 mm whole head on the CPU, process start included, over the bare pass of hetqc's network.
+
+    python benchmarks/qc.py SCAN.nii.gz [--rounds 5]
+
+The numerator is a fresh process of ``mriuq qc SCAN --json``; a second row is that of hetqc alone, without the classical
+measures (a process that imports, reads and judges through the same function). The denominator is the eager forward
+pass of the network that ships on the padded scan, in a process that has imported everything. Rounds interleave;
+medians of the ratios are printed with their range, and the largest peak memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+MRIUQ = str(Path(sys.executable).with_name("mriuq"))
+ALONE = """
+import sys
+from pathlib import Path
+from mriuq_cli.data.nifti import read_volume
+from mriuq_cli.data.case import Case
+from mriuq_cli.hooks.context import Context
+from mriuq_cli.inference.process import settle
+from mriuq_hetqc.judge import judge
+settle(int(sys.argv[2]))
+volume = read_volume(Path(sys.argv[1]))
+judge(Case("scan", volume.geometry, {"scan": volume}), {}, Context())
+"""
+
+
+def main() -> None:
+    """Measure in turn and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scan", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    chosen = parser.parse_args()
+    from mriuq_cli.data.nifti import read_volume
+    from mriuq_cli.inference.shipped import shipped_model
+    from mriuq_hetqc.scan import prepare
+
+    model, _ = shipped_model("hetqc")
+    volume = read_volume(chosen.scan)
+    batch = prepare(volume.data, volume.geometry).padded(int(model.multiple))
+    threads = str(torch.get_num_threads())
+    commands = {
+        "mriuq qc, every judge": [MRIUQ, "qc", str(chosen.scan), "--json"],
+        "hetqc alone": [sys.executable, "-c", ALONE, str(chosen.scan), threads],
+    }
+    ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    peaks: dict[str, float] = {}
+    bare(model, batch)
+    for _ in range(chosen.rounds):
+        for name, command in commands.items():
+            spent, peak = timed(command)
+            peaks[name] = max(peak, peaks.get(name, 0.0))
+            ratios[name].append((spent, bare(model, batch)))
+    print(f"{'x'.join(map(str, batch.shape[2:]))} voxels, {threads} threads")
+    for name, pairs in ratios.items():
+        found = [a / b for a, b in pairs]
+        ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(f"{name:24} {ours:6.2f} s / {theirs:6.2f} s = {statistics.median(found):.2f} "
+              f"[{min(found):.2f}..{max(found):.2f}], peak {peaks[name]:.2f} GiB")  # fmt: skip
+
+
+def timed(command: list[str]) -> tuple[float, float]:
+    """Return the seconds of a process and its peak memory in GiB."""
+    watch = "import json, resource, subprocess, sys, time; t = time.perf_counter(); " \
+            "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL); " \
+            "print(json.dumps([time.perf_counter() - t, " \
+            "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20]))"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", watch, *command], check=True, capture_output=True, text=True)
+    spent, peak = json.loads(done.stdout)
+    return spent, peak
+
+
+def bare(model, batch) -> float:
+    """Return the seconds of one forward pass."""
+    start = time.perf_counter()
+    with torch.inference_mode():
+        model(batch)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
