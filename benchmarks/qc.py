@@ -1,7 +1,8 @@
 """Judging one 1 mm whole head on the CPU, process start included, over the bare pass of hetqc's network.
 
-    python benchmarks/qc.py SCAN.nii.gz [--rounds 5]
+    python benchmarks/qc.py [SCAN.nii.gz] [--rounds 5]
 
+Without a scan a simulated head is judged (extra ``simulate``).
 The numerator is a fresh process of ``mriuq qc SCAN --json``; a second row is that of hetqc alone, without the classical
 measures (a process that imports, reads and judges through the same function). The denominator is the eager forward
 pass of the network that ships on the padded scan, in a process that has imported everything. Rounds interleave;
@@ -15,6 +16,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -38,25 +40,35 @@ judge(Case("scan", volume.geometry, {"scan": volume}), {}, Context())
 def main() -> None:
     """Measure in turn and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scan", type=Path)
+    parser.add_argument("scan", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
+    if chosen.scan:
+        measure(chosen.scan, chosen.rounds)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([MRIUQ, "simulate", "t1w", folder, "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
+        measure(next(Path(folder).rglob("*_t1.nii.gz")), chosen.rounds)
+
+
+def measure(scan: Path, rounds: int) -> None:
+    """Measure on one scan and print."""
     from mriuq_cli.data.nifti import read_volume
     from mriuq_cli.inference.shipped import shipped_model
     from mriuq_hetqc.scan import prepare
 
     model, _ = shipped_model("hetqc")
-    volume = read_volume(chosen.scan)
+    volume = read_volume(scan)
     batch = prepare(volume.data, volume.geometry).padded(int(model.multiple))
     threads = str(torch.get_num_threads())
     commands = {
-        "mriuq qc, every judge": [MRIUQ, "qc", str(chosen.scan), "--json"],
-        "hetqc alone": [sys.executable, "-c", ALONE, str(chosen.scan), threads],
+        "mriuq qc, every judge": [MRIUQ, "qc", str(scan), "--json"],
+        "hetqc alone": [sys.executable, "-c", ALONE, str(scan), threads],
     }
     ratios: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     peaks: dict[str, float] = {}
     bare(model, batch)
-    for _ in range(chosen.rounds):
+    for _ in range(rounds):
         for name, command in commands.items():
             spent, peak = timed(command)
             peaks[name] = max(peak, peaks.get(name, 0.0))

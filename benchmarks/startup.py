@@ -51,7 +51,7 @@ def main() -> None:
         bare = Path(folder) / "bare.py"
         bare.write_text(BARE)
         for words in COMMANDS:
-            ours = ["-m", "mriuq_cli.main", *words]
+            ours = ["-m", "mriuq_cli", *words]
             pairs = [
                 (seconds([sys.executable, *ours]), seconds([sys.executable, str(bare), "--help"]))
                 for _ in range(rounds)
