@@ -277,7 +277,3 @@ def _unforeseen(error: BaseException, debug: bool) -> int:
     blame = next((text for text in getattr(error, "__notes__", ()) if text.startswith("raised by method")), None)
     print_error(f"{words}, {blame}{again}" if blame else f"defect of mriuq: {words}{again}")
     return ExitCode.METHOD if blame else ExitCode.DEFECT
-
-
-if __name__ == "__main__":
-    sys.exit(main())
