@@ -25,13 +25,13 @@ import torch
 MRIUQ = str(Path(sys.executable).with_name("mriuq"))
 ALONE = """
 import sys
+import torch
 from pathlib import Path
 from mriuq_cli.data.nifti import read_volume
 from mriuq_cli.data.case import Case
 from mriuq_cli.hooks.context import Context
-from mriuq_cli.inference.process import settle
 from mriuq_hetqc.judge import judge
-settle(int(sys.argv[2]))
+torch.set_num_threads(int(sys.argv[2]))
 volume = read_volume(Path(sys.argv[1]))
 judge(Case("scan", volume.geometry, {"scan": volume}), {}, Context())
 """

@@ -115,9 +115,9 @@ def judge_scans(
 def _prepare(judges: Sequence[Plugin], request: QualityRequest) -> None:
     """Keep networks to their threads; where no judge has a network, torch is not imported."""
     if any(judge.has("mriuq_model") for judge in judges):
-        from mriuq_cli.inference.process import settle
+        import torch
 
-        settle(request.threads)
+        torch.set_num_threads(request.threads)
 
 
 def _shared_basis(judges: Sequence[Plugin], request: QualityRequest) -> dict[str, Any]:

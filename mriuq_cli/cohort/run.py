@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from mriuq_cli.uncertainty.conformal import Calibration
 
 WRITERS = 2
-_PLENTY = 1.5
 
 Progress = Callable[[float, str], None]
 Emit = Callable[["Outcome"], None]
@@ -131,11 +130,11 @@ def _bench(plan: Plan, plugin: Plugin, writers: ThreadPoolExecutor) -> Bench:
 
     start = time.perf_counter()
     calibration = _calibration(plan)
-    from mriuq_cli.inference.process import settle
+    import torch
 
-    settle(plan.threads, keep_memory=_is_plenty(plan))
     from mriuq_cli.inference.weights import load_model
 
+    torch.set_num_threads(plan.threads)
     model = load_model(plugin, plan.weights, plan.device) if plan.weights else None
     context = Context(
         config=plan.weights.config if plan.weights else {},
@@ -157,14 +156,6 @@ def _bench(plan: Plan, plugin: Plugin, writers: ThreadPoolExecutor) -> Bench:
         warnings=_doubts(plan, calibration),
         setup=time.perf_counter() - start,
     )
-
-
-def _is_plenty(plan: Plan) -> bool:
-    """Tell whether no case needs most of the memory that there is."""
-    from mriuq_cli.inference.memory import available_memory
-
-    demand = max(case.demand for case in plan.cases if not case.done)
-    return all(case.tile is None for case in plan.cases) and _PLENTY * demand < available_memory()
 
 
 def _calibration(plan: Plan) -> Calibration | None:

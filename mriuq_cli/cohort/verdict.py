@@ -20,7 +20,6 @@ from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.options import default_values
 from mriuq_cli.inference.device import pick_device, require_threads, usable_cores
 from mriuq_cli.inference.memory import require_tile
-from mriuq_cli.inference.process import settle
 from mriuq_cli.inference.weights import find_weights
 from mriuq_cli.uncertainty.conformal import Calibration, read_calibration
 from mriuq_cli.uncertainty.stretch import Rule, subjects_needed
@@ -152,9 +151,11 @@ def _require_enough(wish: Wish, n: int) -> None:
 
 
 def evaluation_context(wish: Wish, device: str, report: Progress) -> Context:
-    """Settle the process and return what a method is lent; a tenth of the progress has gone into reading."""
+    """Keep torch to its threads and return what a method is lent; a tenth of the progress has gone into reading."""
+    import torch
+
     threads = wish.threads or usable_cores()
-    settle(threads)
+    torch.set_num_threads(threads)
     return Context(device=device, threads=threads, tile=wish.tile, seed=wish.seed,
                    progress=lambda done, word: report(0.1 + 0.9 * done, word))  # fmt: skip
 

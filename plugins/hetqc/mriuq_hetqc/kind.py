@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from scipy import ndimage
-
 from mriuq_cli.api import Descriptor
 from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.network import CLASSES
@@ -50,8 +48,6 @@ def describe(reading: Reading, *, volume: float = 1.0) -> tuple[Descriptor, ...]
         Descriptor("grey against white", _ratio(grey, white), odd + "grey matter is as bright as white matter", "",
                    0.03),
         Descriptor("fluid against white", _ratio(fluid, white), odd + "fluid is bright", "", 0.05),
-        Descriptor("depth", _paleness(clean, brain & (classes != 1), brain),
-                   odd + "the depth of the brain is no brighter than its surface", "", 0.01),
         Descriptor("roundness", _roundness(brain), odd + "the brain has an unusual shape",
                    odd + "the brain has an unusual shape", 0.05),
         Descriptor("doubt about tissues", math.log(alone) if alone > 0 else math.nan, odd + "tissues cannot be told "
@@ -66,19 +62,6 @@ def _level(image: torch.Tensor, where: torch.Tensor) -> float:
 
 def _ratio(one: float, other: float) -> float:
     return one / other if other > 0 else math.nan
-
-
-def _paleness(image: torch.Tensor, tissue: torch.Tensor, brain: torch.Tensor) -> float:
-    """Return how far the depth of the brain falls short of being 5 % brighter than its surface, else 0.
-
-    Grey matter lies outside, white matter inside: on T1-weighted heads the median of tissue 16 mm or more below the
-    surface was 7 to 40 % above that of tissue at 3 to 8 mm, on FLAIR, T2 and diffusion images at or below it. That
-    holds even where the network calls the tissues by wrong names.
-    """
-    thin = (slice(None, None, 2),) * 3
-    depth = torch.from_numpy(ndimage.distance_transform_edt(brain[thin].cpu().numpy()) * 2).to(image.device)
-    shallow = _level(image[thin], tissue[thin] & (depth > 3) & (depth < 8))
-    return max(1.05 - _ratio(_level(image[thin], tissue[thin] & (depth > 16)), shallow), 0.0)
 
 
 def _roundness(brain: torch.Tensor) -> float:

@@ -24,7 +24,7 @@ _BRIGHT, _COARSE, _FAR = 0.15, 4, 3
 """Level of what is taken for head, on cells of so many voxels; air begins so many cells away from it."""
 _LEAST_AIR = 5_000
 _ZSCORE, _MAD = 10.0, 1.4826
-_LITTLE = 1e-3
+_LITTLE = 1e-6
 """Added to figures before their logarithm is taken: some are 0 in good scans."""
 _NEAR = 2
 """Voxels around grey matter in which the segmentation is decided."""
@@ -51,7 +51,7 @@ MEANINGS = {
 
 _GROUNDS = (
     "visual_rms", "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "algorithmic",
-    "sigma_task_p90", "ratio_brain_head", "air_artefact", "air_level",
+    "sigma_task_p90", "ratio_brain_head",
 )  # fmt: skip
 
 

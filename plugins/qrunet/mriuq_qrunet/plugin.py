@@ -44,7 +44,7 @@ _PRESETS: dict[str, Config] = {
     },
     "paper": {
         "network": "residual-unet", "fov": "fixed", "channels": [4, 8, 16], "taus": [0.023, 0.5, 0.977],
-        "masked": [0.40, 0.12, 0.30, 0.15], "memory": {"per_voxel_bytes": 76, "self_checks": False},
+        "masked": [0.40, 0.12, 0.30, 0.15], "memory": {"per_voxel_bytes": 52, "self_checks": False},
     },
 }  # fmt: skip
 
