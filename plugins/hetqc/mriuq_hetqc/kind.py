@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
+
 from mriuq_cli.api import Descriptor
 from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.network import CLASSES
