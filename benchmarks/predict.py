@@ -82,6 +82,13 @@ def own_network(weights: Path) -> Callable[[], object]:
     return run
 
 
+def importing() -> float:
+    """Return the seconds that a fresh process needs to import torch: the floor of the numerator."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return time.perf_counter() - start
+
+
 def usual_pipeline(exam: Path) -> Callable[[], object]:
     """Return MONAI's loader, normalisation and sliding window with the same published network."""
     from monai.inferers import SlidingWindowInferer
@@ -135,7 +142,7 @@ def main() -> None:
         monai, own = monai_unet(), own_network(shipped / "impute")
         timed(monai), timed(own)
         paper_ships = (shipped / "paper").exists()
-        rows: dict[str, list[tuple[float, float]]] = {"a": [], "b": [], "c": [], "o": []}
+        rows: dict[str, list[tuple[float, float]]] = {"a": [], "b": [], "c": [], "i": [], "o": []}
         peaks = []
         for _ in range(chosen.rounds):
             paper = end_to_end(exam, "paper")[0] if paper_ships else float("nan")
@@ -145,7 +152,9 @@ def main() -> None:
             outliers, _ = end_to_end(exam, "impute", "--outliers")
             peaks.append(peak)
             for name, pair in zip(
-                "abco", ((paper, bare), (small, mine), (small, bare), (outliers, small)), strict=True
+                "abcio",
+                ((paper, bare), (small, mine), (small, bare), (importing(), bare), (outliers, small)),
+                strict=True,
             ):
                 rows[name].append(pair)
         if paper_ships:
@@ -154,6 +163,7 @@ def main() -> None:
             print("(a) preset paper: not measured, no weights of it ship yet")
         show("(b) shipped weights, end to end / own network, bare", rows["b"])
         show("(c) shipped weights, end to end / MONAI UNet, bare", rows["c"])
+        show("import torch in a fresh process / MONAI UNet, bare", rows["i"])
         show("with --outliers / without", rows["o"])
         stake = 4 * 4 * 240 * 240 * 155 * 2 / GIB
         print(f"peak memory {statistics.median(peaks):.2f} GiB, {statistics.median(peaks) / stake:.1f} times the "

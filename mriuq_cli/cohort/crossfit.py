@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mriuq_cli.cohort.evaluation import Fold
 from mriuq_cli.cohort.situations import assign, seen_by
 from mriuq_cli.cohort.store import Cases, CaseStore
+from mriuq_cli.data.people import copies_words
 from mriuq_cli.errors import InputError, UsageError, WeightsError
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def make_trial(
         for k in range(len(metas))
     )
     old = (Fold(folders[0], tuple(seen)),) if seen and allow_seen else ()
-    judged = {one for i in met.folds if allow_seen or i not in seen for one in store.fingerprints(i)}
+    counted = [i for i in met.folds if allow_seen or i not in seen]
+    anatomies = [store.anatomy(i) for i in counted]
+    met.warnings += copies_words(anatomies, [one for meta in metas for one in meta.get("anatomies", ())])
+    judged = {one for i in counted for one in store.fingerprints(i)}
     learnt = _teachers(plugin, teachers, judged, met.warnings, report) if teachers else None
     return Trial(store, names, folds, old, tuple(met.failed), tuple(met.warnings), learnt)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mriuq_cli.data.case import Case, CaseRef
+from mriuq_cli.data.people import anatomy_of
 from mriuq_cli.data.volume import Volume
 
 
@@ -64,6 +65,10 @@ class CaseStore:
         if index not in self._prints:
             self.read(index)
         return self._prints[index]
+
+    def anatomy(self, index: int) -> str | None:
+        """Return what a simulated case was made from; None for any other."""
+        return anatomy_of(self._refs[index])
 
     def cases(self, indices: Sequence[int]) -> Cases:
         """Return these cases as something that can be gone through any number of times."""

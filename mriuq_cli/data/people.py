@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,33 @@ def anatomy_of(ref: CaseRef) -> str | None:
             if facts.get("Simulated") is True:
                 return _source(facts.get("Parameters"))
     return None
+
+
+def copies_words(anatomies: Sequence[str | None], known: Collection[str]) -> list[str]:
+    """Say in what way simulated cases are fewer people than they seem, or people whom weights know.
+
+    Parameters
+    ----------
+    anatomies
+        Of each case that counts; None for one that was not simulated.
+    known
+        Anatomies that the weights in question have learnt from.
+    """
+    found = Counter(anatomy for anatomy in anatomies if anatomy is not None)
+    words = []
+    if copies := [number for number in found.values() if number > 1]:
+        total, number = sum(copies), len(copies)
+        source, who = ("one anatomy", "one person") if number == 1 else (f"{number} anatomies", f"{number} people")
+        words.append(
+            f"{total} simulated cases are deformed copies of {source}: {who}, not {total}, "
+            "so figures vary less over them than over people"
+        )
+    if taught := sum(number for anatomy, number in found.items() if anatomy in known):
+        words.append(
+            f"the weights have learnt from other copies of the anatomy of {taught} simulated "
+            f"{'case' if taught == 1 else 'cases'}: these people are not unseen"
+        )
+    return words
 
 
 def _source(parameters: Any) -> str | None:

@@ -144,6 +144,8 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
     taught = {tuple(map(str, marks)) for marks in start.meta.get("subjects", ())} if start else set()
     subjects = [seen[i] for i in range(len(learners))]
     subjects += sorted(taught - set(subjects))
+    anatomies = {anatomy for ref in learners if (anatomy := anatomy_of(ref))}
+    facts["anatomies"] = sorted(anatomies | set(start.meta.get("anatomies", ()) if start else ()))
     save_weights(run.folder / "weights", previous[stages[-1].name], facts, subjects)
     return run.folder / "weights"
 

@@ -283,6 +283,23 @@ def test_a_calibration_is_cross_fitted_written_used_and_known_again(here):
     assert [r["figures"]["coverage"]["mean"] for r in rows] == pytest.approx([0.9] * 4, abs=1e-3)
 
 
+def test_copies_of_one_simulated_head_are_said_to_be_one_person_whom_weights_may_know(here):
+    (here / "truth").mkdir()
+    for case in ("case1", "case3"):
+        truth = {"Simulated": True, "Parameters": {"anatomy": {"source": "MNI152"}}}
+        (here / "truth" / f"{case}.json").write_text(json.dumps(truth))
+    known = json.loads((here / "even" / "weights.json").read_text())
+    (here / "even" / "weights.json").write_text(json.dumps(known | {"anatomies": ["MNI152"]}))
+    for done in (
+        run(here, "evaluate", *FOLDS, "--no-baselines"),
+        run(here, "calibrate", *FOLDS, "--one-missing", "--out", "c.json"),
+    ):
+        assert done.returncode == 0, done.stderr
+        warnings = " ".join(done.stderr.split())
+        assert "2 simulated cases are deformed copies of one anatomy: one person, not 2" in warnings
+        assert "learnt from other copies of the anatomy of 2 simulated cases" in warnings
+
+
 def test_calibrating_refuses_subjects_that_the_weights_have_seen(template):
     done = run(template, "calibrate", "--weights", "even", "--out", "c.json", cases=(1, 3))
     assert done.returncode == 5

@@ -9,7 +9,7 @@ from mriuq_cli.cohort.simulated import Place, write_case
 from mriuq_cli.data.case import Case, CaseRef, VolumeRef
 from mriuq_cli.data.form import Form
 from mriuq_cli.data.geometry import geometry_from_affine
-from mriuq_cli.data.people import anatomy_of
+from mriuq_cli.data.people import anatomy_of, copies_words
 from mriuq_cli.data.volume import Volume
 
 GEOMETRY = geometry_from_affine((4, 4, 4), np.eye(4))
@@ -51,3 +51,11 @@ def test_a_scan_of_a_person_has_none_whatever_json_lies_beside_it(tmp_path: Path
         (tmp_path / "out" / "t1w-3" / "t1w-3.json").write_text(text)
         assert anatomy_of(ref) is None
     assert anatomy_of(CaseRef("empty", {})) is None
+
+
+def test_copies_are_said_to_be_fewer_people_and_known_ones_not_unseen() -> None:
+    assert copies_words(["a", None, "b", None], known=["c"]) == []
+    (fewer,) = copies_words(["a", "a", "b", "b", "b", "c", None], known=[])
+    assert fewer.startswith("5 simulated cases are deformed copies of 2 anatomies: 2 people, not 5")
+    (taught,) = copies_words(["a", "b", None], known=["b"])
+    assert taught.startswith("the weights have learnt from other copies of the anatomy of 1 simulated case:")

@@ -117,6 +117,7 @@ def copies(folder, anatomies):
         (folder / f"s{number}").mkdir()
         truth = {"Simulated": True, "Parameters": {"anatomy": {"source": anatomy}}}
         (folder / f"s{number}" / f"s{number}.json").write_text(json.dumps(truth))
+        (folder / f"s{number}" / f"s{number}_t1.nii.gz").touch()
         volumes = {"t1": VolumeRef(folder / f"s{number}" / f"s{number}_t1.nii.gz")}
         refs.append(SimpleNamespace(id=f"s{number}", subfolder=PurePath(), volumes=volumes))
     return Cohort(tuple(refs))
@@ -132,6 +133,16 @@ def test_copies_of_one_anatomy_are_one_person_in_folds_and_to_watch(tmp_path):
     with pytest.raises(UsageError, match="3 people are too few") as told:
         split(heads, recipe(validation={"subjects": 3}))
     assert "--anatomy" in told.value.hint
+
+
+def test_weights_name_the_anatomies_of_their_learners_and_of_those_they_started_from(tmp_path, read):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for place, anatomies in ((first, "aab"), (second, "bc")):
+        place.mkdir()
+        stated = recipe(start=str(first / "run" / "weights")) if place is second else recipe()
+        run_training(Fake(), stated, copies(place, anatomies), Run(place / "run", "cpu", 1, False, lambda *_: None))
+    known = [json.loads((p / "run" / "weights" / "weights.json").read_text())["anatomies"] for p in (first, second)]
+    assert known == [["a", "b"], ["a", "b", "c"]]
 
 
 def test_somebody_must_be_left_to_learn_from():
