@@ -25,6 +25,16 @@ def require_place(path: Path | None, *, overwrite: bool) -> None:
         raise MachineError("the folder cannot be written to", where=parent)
 
 
+def require_folder(path: Path, *, overwrite: bool) -> None:
+    """Raise MachineError if files cannot be written to a folder there, or lie there and must not be replaced."""
+    if not path.is_dir():
+        require_place(path, overwrite=False)
+    elif any(path.iterdir()) and not overwrite:
+        raise MachineError("the folder is not empty", where=path, hint="--overwrite replaces what is there.")
+    elif not os.access(path, os.W_OK | os.X_OK):
+        raise MachineError("the folder cannot be written to", where=path)
+
+
 @contextmanager
 def run_folder(path: Path) -> Iterator[None]:
     """Make a folder, but no parents, and hold it while a block runs; one that was made for nothing is removed again.

@@ -49,7 +49,8 @@ def run_protocol(plugin: Plugin, name: str, wish: Wish, report: Progress) -> dic
     for title, folds in (("unseen", trial.unseen), ("seen in training", trial.seen)):
         rows = _measure(plugin, protocol, trial, folds, options, context)
         if rows:
-            found = protocol.report(rows, options)
+            with plugin.answering(f"protocol {name!r}"):
+                found = protocol.report(rows, options)
             groups.append({"name": title, "rows": rows, "tables": [_stated(table, plugin) for table in found.tables],
                            "plots": [_numbers(asdict(plot)) for plot in found.plots]})  # fmt: skip
     return {
@@ -75,7 +76,8 @@ def _measure(
             case = trial.store.read(index)
             lent = replace(context, config=fold.config, weights=weights.folder if weights else None,
                            progress=_part(context, done / total, 1 / total))  # fmt: skip
-            rows += [{"case": case.id, **_numbers(row)} for row in protocol.measure(model, case, options, lent)]
+            with plugin.answering(f"a protocol, on {case.id}"):
+                rows += [{"case": case.id, **_numbers(row)} for row in protocol.measure(model, case, options, lent)]
             done += 1
     return rows
 

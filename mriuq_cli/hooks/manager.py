@@ -80,15 +80,21 @@ class Plugin:
         """
         if not self.has(hook):
             raise MethodError(f"the method does not implement {hook}", where=self.name)
-        try:
+        with self.answering(hook):
             answer = getattr(self.hooks.hook, hook)(**arguments)
+        # Broadcast hooks answer with a list, which holds one item at most as there is one plugin.
+        return answer if _answers_once(hook) else next(iter(answer), None)
+
+    @contextlib.contextmanager
+    def answering(self, what: str) -> Iterator[None]:
+        """Run code of the plugin, a hook's or what a hook answered: what it raises gets a note that names both."""
+        try:
+            yield
         except MriuqError:
             raise
         except Exception as error:
-            error.add_note(f"raised by method {self.name!r} ({self.distribution} {self.version}) in {hook}")
+            error.add_note(f"raised by method {self.name!r} ({self.distribution} {self.version}) in {what}")
             raise
-        # Broadcast hooks answer with a list, which holds one item at most as there is one plugin.
-        return answer if _answers_once(hook) else next(iter(answer), None)
 
     def options(self, verb: str) -> tuple[Option, ...]:
         """Return the options that the method adds to a verb.

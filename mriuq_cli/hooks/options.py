@@ -53,6 +53,10 @@ def option_problems(options: Sequence[object]) -> list[str]:
 
 
 def _faults(option: Option) -> Iterator[str]:
+    words: tuple[object, ...] = (option.name, option.help)
+    if not all(isinstance(word, str) for word in words):
+        yield "name and help are words"
+        return
     if not NAME.fullmatch(option.name):
         yield "a name is lower-case words joined by '-', without leading dashes"
     if not option.help.strip():
@@ -64,7 +68,7 @@ def _faults(option: Option) -> Iterator[str]:
         yield "only a str option has choices"
     if option.multiple and option.type == "bool":
         yield "a flag cannot be multiple"
-    if option.multiple and isinstance(option.default, str):
+    if option.multiple and not isinstance(option.default, tuple | list | None):
         yield "the default of a multiple option is a tuple"
         return
     for value in _default_values(option):

@@ -55,7 +55,8 @@ def _draw(plot: Mapping[str, Any], path: Path) -> None:
     figure = figure_kind(figsize=(7, 5), layout="constrained")
     canvas(figure)
     axes = figure.add_subplot()
-    for curve in plot["curves"]:
+    for stated in plot["curves"]:
+        curve = {name: values if name == "name" else _drawn(values) for name, values in stated.items()}
         bars = _bars(curve)
         axes.errorbar(curve["x"], curve["y"], yerr=bars, marker=".", linewidth=1, elinewidth=0.5, label=curve["name"])
     axes.set(title=plot["title"], xlabel=plot["x"], ylabel=plot["y"])
@@ -64,6 +65,11 @@ def _draw(plot: Mapping[str, Any], path: Path) -> None:
         axes.legend(fontsize=7)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
+
+
+def _drawn(values: Sequence[float | None]) -> list[float]:
+    """Return numbers that matplotlib leaves out where there are none."""
+    return [float("nan") if value is None else value for value in values]
 
 
 def _bars(curve: Mapping[str, Sequence[float]]) -> list[list[float]] | None:

@@ -66,6 +66,8 @@ def evaluate(
     plugin = get_plugin(method)
     for path in (tsv, out):
         require_place(path, overwrite=overwrite)
+    if plots is not None:
+        _require_plots(plots, overwrite=overwrite)
     given = role_names([available], plugin.method.inputs) if available is not None else None
     wish = Wish(
         inputs=tuple(cohort), weights=tuple(weights or ()), available=given, all_subsets=all_subsets,
@@ -85,6 +87,15 @@ def evaluate(
     _print(found, as_json=json)
     if found["failed"]:
         raise PartialFailure(f"{len(found['failed'])} exams could not be read: {', '.join(found['failed'])}")
+
+
+def _require_plots(folder: Path, *, overwrite: bool) -> None:
+    """Find out before the work what would hinder drawing after it."""
+    from mriuq_cli.cohort.places import require_folder
+    from mriuq_cli.present.figures import load_matplotlib
+
+    require_folder(folder, overwrite=overwrite)
+    load_matplotlib()
 
 
 def _write(found: Mapping[str, Any], tsv: Path | None, out: Path | None) -> None:

@@ -335,7 +335,8 @@ def mriuq_protocols():
     def report(rows, options):
         lines = tuple((row["case"], row["image"], row["mean"]) for row in rows)
         columns = ("case", "image", "mean") if WIDE else ("case", "image")
-        curve = Curve("means", tuple(range(len(rows))), tuple(row["mean"] for row in rows))
+        heights = (FIRST, *(row["mean"] for row in rows[1:]))
+        curve = Curve("means", tuple(range(len(rows))), heights)
         return Report((Table("means of images", columns, lines),), (Plot("means", "means", "row", "mean", (curve,)),))
 
     return {"means": Protocol("The mean of every image", measure, report)}
@@ -346,9 +347,9 @@ def mriuq_protocols():
 def measuring(here):
     """Give the relay method a protocol; return what changes its source."""
 
-    def give(wide=True):
+    def give(wide=True, first="float('nan')"):
         source = here / "plugins" / "relay_method.py"
-        source.write_text(source.read_text() + f"\nWIDE = {wide}\n" + PROTOCOL)
+        source.write_text(source.read_text() + f"\nWIDE = {wide}\nFIRST = {first}\n" + PROTOCOL)
         return here
 
     return give
@@ -389,3 +390,31 @@ def test_a_table_whose_rows_do_not_fit_is_the_fault_of_the_method(measuring):
     done = run(measuring(wide=False), "evaluate", *FOLDS, "--protocol", "means")
     assert done.returncode == 4
     assert "relay" in done.stderr and "means of images" in done.stderr
+
+
+@pytest.mark.parametrize(("old", "new"), [("assert context.weights is not None", "assert False"),
+                                          ('for name, mean in means.items()]', 'for name, mean in means]'),
+                                          ("heights = (FIRST", "heights = (rows[99]")])  # fmt: skip
+def test_what_fails_inside_a_protocol_is_the_fault_of_the_method(measuring, old, new):
+    here = measuring()
+    source = here / "plugins" / "relay_method.py"
+    assert old in source.read_text()
+    source.write_text(source.read_text().replace(old, new))
+    done = run(here, "evaluate", *FOLDS, "--protocol", "means", "--out", "found.json")
+    assert done.returncode == 4
+    assert "raised by method 'relay'" in " ".join(done.stderr.split())
+    assert not (here / "found.json").exists()
+
+
+def test_plots_that_are_there_are_kept_unless_told_otherwise(measuring):
+    here = measuring()
+    (here / "plots").mkdir()
+    (here / "plots" / "means.png").write_text("mine")
+    words = ("evaluate", *FOLDS, "--protocol", "means", "--plots", "plots")
+    done = run(here, *words)
+    assert done.returncode == 6
+    assert "plots" in done.stderr and "--overwrite" in done.stderr
+    assert (here / "plots" / "means.png").read_text() == "mine"
+    assert run(here, *words, "--overwrite").returncode == 0
+    assert (here / "plots" / "means.png").read_bytes().startswith(b"\x89PNG")
+    assert run(here, *words[:-1], "no/plots").returncode == 6

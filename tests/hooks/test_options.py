@@ -72,6 +72,9 @@ def run(plugin, *words):
         (Option("name", "int", "x", choices=("1",)), "only a str option has choices"),
         (Option("name", "bool", "x", multiple=True), "a flag cannot be multiple"),
         (Option("name", "str", "x", default="ab", multiple=True), "is a tuple"),
+        (Option(None, "int", "x"), "are words"),
+        (Option("name", "int", None), "are words"),
+        (Option("name", "int", "x", default=1, multiple=True), "is a tuple"),
         ("name", "is not an Option"),
     ],
 )
