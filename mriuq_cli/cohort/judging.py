@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +40,14 @@ class Heard:
 
 
 def hear(
-    scan: Case, judges: Sequence[Plugin], options: Mapping[str, Any], context: Context, thresholds: Thresholds
+    scan: Case,
+    judges: Sequence[Plugin],
+    options: Mapping[str, Any],
+    context: Context,
+    thresholds: Thresholds,
+    ready: Callable[[Plugin], None],
 ) -> Heard:
-    """Ask every judge about a scan.
+    """Ask every judge about a scan; ``ready`` waits for what one needs.
 
     A judge that fails is noted and the others are heard; if every method that was asked fails (the core's classical
     measures rate nothing and do not count, unless they are alone) that is the scan's error.
@@ -52,6 +57,7 @@ def hear(
     for number, judge in enumerate(judges):
         part = replace(context, progress=_part(context, number, len(judges)))
         try:
+            ready(judge)
             answer = _asked(judge, scan, options, part)
         except MriuqError as error:
             errors[judge.name] = error

@@ -24,6 +24,7 @@ from mriuq_cli.data.sidecar import plain
 from mriuq_cli.errors import MachineError, MethodError, MriuqError, PartialFailure, WeightsError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.manager import CORE, Plugin, implementers
+from mriuq_cli.inference.ahead import TorchAhead
 from mriuq_cli.present.overview import draw_overview
 
 Emit = Callable[[Mapping[str, Any]], None]
@@ -85,8 +86,7 @@ def judge_scans(
     PartialFailure
         If some of several scans could not be judged.
     """
-    _prepare(judges, request)
-    shared = _shared_basis(judges, request)
+    bench = Bench(judges, request)
     failed: list[MriuqError] = []
     reached = 0
     with ExitStack() as stack:
@@ -96,7 +96,7 @@ def judge_scans(
             stack.enter_context(run_folder(request.out))
         for number, ref in enumerate(refs):
             step = _part(progress, number, len(refs), ref.id)
-            record, error = _one(ref, judges, request, shared, step)
+            record, error = _one(ref, bench, step)
             emit(record)
             if isinstance(error, WeightsError):  # the next scan would fare no better
                 raise error
@@ -112,12 +112,19 @@ def judge_scans(
     return reached
 
 
-def _prepare(judges: Sequence[Plugin], request: QualityRequest) -> None:
-    """Keep networks to their threads; where no judge has a network, torch is not imported."""
-    if any(judge.has("mriuq_model") for judge in judges):
-        import torch
+class Bench:
+    """What all scans share: who judges, what was asked, what decides all figures, and torch where a judge needs it."""
 
-        torch.set_num_threads(request.threads)
+    def __init__(self, judges: Sequence[Plugin], request: QualityRequest) -> None:
+        self.judges, self.request = judges, request
+        networks = any(judge.has("mriuq_model") for judge in judges)
+        self._torch = TorchAhead(request.threads) if networks else None
+        self.shared = _shared_basis(judges, request)
+
+    def ready(self, judge: Plugin) -> None:
+        """Wait for what a judge needs; the core's measures are taken while torch is still being imported."""
+        if self._torch is not None and judge.has("mriuq_model"):
+            self._torch.ready()
 
 
 def _shared_basis(judges: Sequence[Plugin], request: QualityRequest) -> dict[str, Any]:
@@ -147,15 +154,13 @@ def _part(progress: Progress, number: int, count: int, name: str) -> Progress:
     return lambda done, word: progress((number + done) / count, f"{name}: {word}")
 
 
-def _one(
-    ref: CaseRef, judges: Sequence[Plugin], request: QualityRequest, shared: Mapping[str, Any], progress: Progress
-) -> tuple[dict[str, Any], MriuqError | None]:
+def _one(ref: CaseRef, bench: Bench, progress: Progress) -> tuple[dict[str, Any], MriuqError | None]:
     """Return the record of a scan, and its error if it could not be judged."""
     start = time.perf_counter()
     record: dict[str, Any] = {"scan": str(ref.volumes[SCAN].path), "id": str(PurePath(ref.subfolder) / ref.id)}
     error: MriuqError | None
     try:
-        found, error = _judged(ref, judges, request, shared, progress)
+        found, error = _judged(ref, bench, progress)
         record |= found
     except MriuqError as caught:
         error = caught
@@ -166,28 +171,27 @@ def _one(
     return plain({**record, "seconds": round(time.perf_counter() - start, 3)}), error
 
 
-def _judged(
-    ref: CaseRef, judges: Sequence[Plugin], request: QualityRequest, shared: Mapping[str, Any], progress: Progress
-) -> tuple[dict[str, Any], MriuqError | None]:
+def _judged(ref: CaseRef, bench: Bench, progress: Progress) -> tuple[dict[str, Any], MriuqError | None]:
     from mriuq_cli.data.reader import read_case
 
+    request = bench.request
     if ref.problem is not None:
         raise ref.problem
     progress(0.0, "read")
     require_one_image(ref.volumes[SCAN].path)
     shelf = None if request.out is None else Shelf.of(ref, request.out)
-    base = receipts.basis(ref, shared) if shelf is not None else {}
+    base = receipts.basis(ref, bench.shared) if shelf is not None else {}
     if shelf is not None and request.resume and (old := kept(shelf, base)) is not None:
         return {**old, "status": "skipped", "outputs": shelf.outputs()}, None
     start = time.perf_counter()
     scan = read_case(ref)
     context = Context(device=request.device, threads=request.threads, seed=request.seed, progress=progress)
-    heard = hear(scan, judges, request.options, context, request.thresholds)
+    heard = hear(scan, bench.judges, request.options, context, request.thresholds, bench.ready)
     if heard.error is not None or shelf is None:
         return {**heard.facts, "status": "done"}, heard.error
     progress(1.0, "write")
     seconds = {"judge": time.perf_counter() - start}
-    files = _keep(shelf, heard, scan, request, base, seconds, judges)
+    files = _keep(shelf, heard, scan, request, base, seconds, bench.judges)
     return {**heard.facts, "status": "done", "outputs": files}, None
 
 

@@ -64,28 +64,31 @@ def find_regions(image: Image, geometry: Geometry) -> Regions:
     small = _block_means(ras, factors)
     steps = spacing * factors
     head = _head(small, steps)
-    depth = _mm(head, steps)
     distance = _mm(~head, steps)
     outside = distance > _AROUND
     top = _vertex(head)
-    brain = (depth > _DEEP) & _above(head.shape, top - _TALL / steps[2])
+    brain = ~_near(~head, _DEEP, steps) & _above(head.shape, top - _TALL / steps[2])
     hat = outside & _above(head.shape, top - _HAT / steps[2])
 
-    def full(coarse: NDArray[np.generic]) -> NDArray[np.generic]:
-        return _repeated(coarse, factors, ras.shape)
-
     classes = _tissues(_calm(small, factors, steps), brain)
-    tissues = {name: np.asarray(full(mask), dtype=bool) & (ras > 0) for name, mask in classes.items()}
+    masks = {"head": head, "air": outside, "hat": hat, **classes}
+    codes = np.zeros(head.shape, np.uint8)
+    for bit, mask in enumerate(masks.values()):
+        codes |= mask.astype(np.uint8) << bit
+    whole = _repeated(codes, factors, ras.shape)
+    found = {name: (whole & (1 << bit)) != 0 for bit, name in enumerate(masks)}
+    shown = ras > 0
+    tissues = {name: found[name] & shown for name in classes}
     white = ras[tissues["wm"]]
     scaled = ras if not white.size else ras * np.float32(1000 / max(float(np.median(white)), 1e-30))
     measured = ras != 0
     return Regions(
         scaled,
-        head=np.asarray(full(head), dtype=bool),
-        air=np.asarray(full(outside), dtype=bool) & measured,
-        hat=np.asarray(full(hat), dtype=bool) & measured,
+        head=found["head"],
+        air=found["air"] & measured,
+        hat=found["hat"] & measured,
         tissues=tissues,
-        distance=np.asarray(full(distance), dtype=np.float32),
+        distance=_repeated(distance.astype(np.float32), factors, ras.shape),
     )
 
 
@@ -120,16 +123,19 @@ def _block_means(image: Image, factors: NDArray[np.int64]) -> Image:
     small: NDArray[Any] = image
     for axis, factor in enumerate(factors):
         if factor > 1:
-            size = small.shape[axis]
-            starts = np.arange(0, size, factor)
-            counts = np.diff(np.append(starts, size)).astype(np.float32)
-            shape = [1, 1, 1]
-            shape[axis] = len(counts)
-            small = np.add.reduceat(small, starts, axis=axis) / counts.reshape(shape)
+            lines = np.moveaxis(small, axis, 0)
+            sums = lines[::factor].copy(order="K")
+            counts = np.ones((len(sums), 1, 1), np.float32)
+            for start in range(1, factor):
+                more = lines[start::factor]
+                sums[: len(more)] += more
+                counts[: len(more)] += 1
+            small = np.moveaxis(sums / counts, 0, axis)
     return small.astype(np.float32, copy=False)
 
 
-def _repeated(coarse: NDArray[np.generic], factors: NDArray[np.int64], shape: Triple) -> NDArray[np.generic]:
+def _repeated(coarse: NDArray[Any], factors: NDArray[np.int64], shape: Triple) -> NDArray[Any]:
+    """Give every voxel of a fine grid the value of its block."""
     for axis, factor in enumerate(factors):
         if factor > 1:
             coarse = np.repeat(coarse, factor, axis=axis)
@@ -151,9 +157,9 @@ def _calm(small: Image, factors: NDArray[np.int64], steps: NDArray[np.float64]) 
 def _head(small: Image, steps: NDArray[np.float64]) -> Mask:
     """Return the largest bright thing, its cracks closed and its holes filled."""
     bright = small > _otsu(small)
-    near = _mm(~bright, steps) <= _CLOSE
+    near = _near(bright, _CLOSE, steps)
     # Air beyond the edge of the field would eat into what touches it: the edge is not closed against.
-    closed = bright | (_mm(near, steps) > _CLOSE)
+    closed = bright | ~_near(~near, _CLOSE, steps)
     labels, count = ndimage.label(closed)
     if count == 0:
         return np.zeros(small.shape, dtype=bool)
@@ -169,6 +175,23 @@ def _mm(mask: Mask, steps: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.full(mask.shape, np.inf)
     found: NDArray[np.float64] = ndimage.distance_transform_edt(mask, sampling=steps)
     return found
+
+
+def _near(mask: Mask, reach: float, steps: NDArray[np.float64]) -> Mask:
+    """Return the voxels no farther than ``reach`` mm from one of a mask.
+
+    Squared distances up to the reach, an axis after the other: much quicker than all distances.
+    """
+    least = np.where(mask, 0.0, np.inf)
+    for axis, step in enumerate(steps):
+        given = np.moveaxis(least.copy(), axis, 0)
+        found = np.moveaxis(least, axis, 0)
+        for k in range(1, min(int(reach / step), len(found) - 1) + 1):
+            apart = (k * step) ** 2
+            np.minimum(found[k:], given[:-k] + apart, out=found[k:])
+            np.minimum(found[:-k], given[k:] + apart, out=found[:-k])
+    near: Mask = least <= reach**2
+    return near
 
 
 def _otsu(values: Image) -> float:

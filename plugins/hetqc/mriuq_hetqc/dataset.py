@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mriuq_cli.api import Cases, ras_geometry, to_ras
+from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import full_scale, pad_to, prepare, to_working
 from mriuq_hetqc.spoil import soft_region, spoil
 
@@ -105,8 +106,7 @@ class Crops(Dataset[Any]):
         rng = np.random.default_rng((int(self.config["seed"]), 2, index))
         cube = self._cube(pair, rng)
         clean = pair.clean[cube]
-        head = (clean > _HEAD).float()[None, None]
-        near = functional.max_pool3d(head, 2 * _REACH + 1, 1, _REACH)[0]
+        near = widened(clean > _HEAD, _REACH)[None].float()
         return {
             "image": pair.spoilt[cube][None],
             "clean": clean[None],
@@ -160,5 +160,4 @@ def _smooth_gain(image: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _without_skull(image: Tensor, labels: Tensor) -> Tensor:
-    brain = ((labels > 0) & (labels < 4)).float()[None, None]
-    return image * (functional.max_pool3d(brain, 3, 1, 1)[0, 0] > 0)
+    return image * widened((labels > 0) & (labels < 4), 1)

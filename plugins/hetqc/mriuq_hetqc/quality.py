@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mriuq_hetqc.infer import Reading
+from mriuq_hetqc.region import widened
 
 _LEAST = 20_000
 """Voxels below which a region is not taken for what it is called: a scan with no more brain than that shows none."""
@@ -80,7 +81,7 @@ def figures(reading: Reading) -> dict[str, float]:
     if reading.sigma_task is None or reading.classes is None:
         return found
     grey = reading.classes == 2
-    task = reading.sigma_task[_wider(grey) if int(grey.sum()) >= _LEAST else brain]
+    task = reading.sigma_task[widened(grey, _NEAR) if int(grey.sum()) >= _LEAST else brain]
     middle, high = _quantiles(task, (0.5, 0.9))
     return found | {
         "algorithmic": float(reading.sigma_task[brain].mean()),
@@ -96,8 +97,8 @@ def _of_air(image: Tensor) -> dict[str, float]:
     around the head. Voxels of exactly 0 were masked and are no air; without air both are 0.
     """
     small = functional.avg_pool3d(image[None, None], _COARSE, ceil_mode=True)
-    head = functional.max_pool3d((small > _BRIGHT).float(), 2 * _FAR + 1, 1, _FAR)
-    outside = functional.interpolate(1 - head, size=image.shape, mode="nearest")[0, 0] > 0
+    air = ~widened(small > _BRIGHT, _FAR)
+    outside = functional.interpolate(air.float(), size=image.shape, mode="nearest")[0, 0] > 0
     values = image[outside & (image > 0)]
     if len(values) < _LEAST_AIR:
         return {"air_artefact": 0.0, "air_level": 0.0}
@@ -118,8 +119,3 @@ def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray
 def _quantiles(values: Tensor, at: tuple[float, ...]) -> list[float]:
     thinned = values[:: max(1, len(values) // _SAMPLED)]
     return torch.quantile(thinned, torch.tensor(at, device=thinned.device)).tolist()
-
-
-def _wider(region: Tensor) -> Tensor:
-    grown = functional.max_pool3d(region.float()[None, None], 2 * _NEAR + 1, 1, _NEAR)
-    return grown[0, 0] > 0

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from mriuq_cli.api import Artefact, Case, Context, Curve, Plot, Report, Row, Table, corrupt, draw_in_place, move
 from mriuq_hetqc.protocols.reading import Bench
+from mriuq_hetqc.region import widened
 from mriuq_hetqc.spoil import add_noise
 
 OVERLAPS = (0.0, 0.25, 0.5)
@@ -116,8 +117,7 @@ def _places(bench: Bench) -> dict[str, Tensor]:
     brain = bench.brain
     filled = brain.nonzero()
     low, front, middle = int(filled[:, 2].min()), int(filled[:, 1].max()), int(filled[:, 2].float().mean())
-    size = 2 * _MARGIN + 1
-    near = functional.max_pool3d(brain.float()[None, None], size, 1, _MARGIN)[0, 0] > 0
+    near = widened(brain, _MARGIN)
     y, z = (torch.arange(brain.shape[axis], device=brain.device).reshape((1, -1, 1) if axis == 1 else (1, 1, -1))
             for axis in (1, 2))  # fmt: skip
     neck = (z < low - _MARGIN).expand(brain.shape)
