@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +51,6 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Fixes every random choice.", rich_help_panel=_MACHINE)] = 0,
 ) -> None:
     """Measure a method on a cohort with known truth."""
-    from mriuq_cli.cohort.places import require_place
     from mriuq_cli.cohort.protocols import run_protocol
     from mriuq_cli.cohort.verdict import Wish, run_evaluation
     from mriuq_cli.errors import PartialFailure, UsageError
@@ -64,10 +63,7 @@ def evaluate(
     if plots is not None and protocol is None:
         raise UsageError("--plots takes --protocol")
     plugin = get_plugin(method)
-    for path in (tsv, out):
-        require_place(path, overwrite=overwrite)
-    if plots is not None:
-        _require_plots(plots, overwrite=overwrite)
+    _require_places((tsv, out), plots, overwrite=overwrite)
     given = role_names([available], plugin.method.inputs) if available is not None else None
     wish = Wish(
         inputs=tuple(cohort), weights=tuple(weights or ()), available=given, all_subsets=all_subsets,
@@ -89,13 +85,17 @@ def evaluate(
         raise PartialFailure(f"{len(found['failed'])} exams could not be read: {', '.join(found['failed'])}")
 
 
-def _require_plots(folder: Path, *, overwrite: bool) -> None:
-    """Find out before the work what would hinder drawing after it."""
-    from mriuq_cli.cohort.places import require_folder
-    from mriuq_cli.present.figures import load_matplotlib
+def _require_places(files: Sequence[Path | None], plots: Path | None, *, overwrite: bool) -> None:
+    """Find out before the work what would hinder writing and drawing after it."""
+    from mriuq_cli.cohort.places import require_folder, require_place
 
-    require_folder(folder, overwrite=overwrite)
-    load_matplotlib()
+    for path in files:
+        require_place(path, overwrite=overwrite)
+    if plots is not None:
+        from mriuq_cli.present.figures import load_matplotlib
+
+        require_folder(plots, overwrite=overwrite)
+        load_matplotlib()
 
 
 def _write(found: Mapping[str, Any], tsv: Path | None, out: Path | None) -> None:
