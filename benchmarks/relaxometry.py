@@ -5,8 +5,9 @@
 Reads the folder ``qmri`` of ``$MRIUQ_DATA`` (default ``~/.cache/mriuq-data``); without it says so and does nothing.
 Printed are medians in milliseconds over white matter and cortex beside the range of published means (healthy adults),
 over fluid (which no series here is long enough to measure), and the median relative difference to the map that came
-with the images. The classes lie between three peaks (multi-Otsu) of the logarithm of T1; a series without T1 has one
-median, over its whole mask, and no range: what its classes would be, only another contrast could say.
+with the images. The classes lie between three peaks (multi-Otsu) of the logarithm of T1 in the brain, which is the
+largest piece of what has signal (around it lie the skull's gap and the scalp); a series without T1 has one median, over
+its whole mask, and no range: what its classes would be, only another contrast could say.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import torch
+from scipy import ndimage
 from scipy.io import loadmat
 
 from mriuq_cli.physics.fit import Fit, fit_inversion_recovery, fit_t2
@@ -38,6 +40,13 @@ def classes(fit: Fit, *, scalp: bool = False) -> np.ndarray:
     low, high = np.quantile(log[~bound], [0.02, 0.98])
     found = np.digitize(log, threshold_multiotsu(np.clip(log[~bound], low, high), 3 + scalp))
     return np.where(bound, -1, found - scalp)
+
+
+def largest_piece(mask: np.ndarray) -> np.ndarray:
+    """Return the largest piece of a mask that a border of one voxel does not hold together."""
+    pieces, _ = ndimage.label(ndimage.binary_erosion(mask))
+    largest = pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
+    return ndimage.binary_dilation(largest) & mask
 
 
 def fitted(images: np.ndarray, mask: np.ndarray, kind: str, times: list[float], **more: object) -> tuple[Fit, float]:
@@ -72,7 +81,7 @@ def main() -> None:
         return
     print(f"{'images':36} {'fit':9} {'voxels':>6} {'white, ms':>17} {'grey, ms':>17} {'fluid':>6} {'to map':>9} us/vox")
     slice_ = np.load(DATA / "fsantini_example" / "brain_ir_se.npz")
-    strong = np.abs(slice_["ir"]).max(-1) > 0.15 * np.abs(slice_["ir"]).max()
+    strong = largest_piece(np.abs(slice_["ir"]).max(-1) > 0.15 * np.abs(slice_["ir"]).max())
     ti, te = (slice_[name].astype(float) / 1000 for name in ("ti_ms", "te_ms"))
     t1, spent1 = fitted(slice_["ir"], strong, "T1", ti.tolist(), signed=True)
     kinds = classes(t1)

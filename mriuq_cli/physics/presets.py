@@ -85,10 +85,12 @@ def _qmri_t1(seed: int, options: Mapping[str, Any]) -> Case:
 def _artefact(seed: int, options: Mapping[str, Any]) -> Case:
     from mriuq_cli.physics.spoilt import simulate_artefact
 
-    scan = options.get("scan")
+    scan, region = (None if options.get(name) is None else Path(options[name]) for name in ("scan", "region"))
     if scan is not None and options.get("anatomy") is not None:
         raise UsageError("--scan and --anatomy exclude each other", hint="Give the scan to corrupt, or neither.")
-    return simulate_artefact(seed, None if scan is None else Path(scan), **_head(seed, options))
+    if region is not None and scan is None:
+        raise UsageError("--region is a mask on the grid of --scan", hint="Give --scan too.")
+    return simulate_artefact(seed, scan, **_head(seed, options), region=region)
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -98,7 +100,9 @@ PRESETS: Mapping[str, Preset] = {
     "qmri-t2": Preset("k-space of 8 coils and 8 T2-prepared phases, with the true T2", _qmri_t2),
     "qmri-t1": Preset("k-space of 8 coils and 8 inversion times (Look-Locker), with the true T1", _qmri_t1),
     "artefact": Preset(
-        "a corrupted copy of a scan (--scan) or of a simulated head", _artefact, ("scan", "anatomy", "labels", "field")
+        "a corrupted copy of a scan (--scan) or of a simulated head",
+        _artefact,
+        ("scan", "region", "anatomy", "labels", "field"),
     ),
 }
 """Names of the presets answered here."""

@@ -27,7 +27,7 @@ from mriuq_cli.physics.noise import complex_noise, noise_level
 from mriuq_cli.physics.outside import with_outside
 from mriuq_cli.physics.sampling import phase_masks
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same seed gives other voxels."""
 
 TIMES = {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mriuq_cli.data.case import Case
+from mriuq_cli.data.grids import require_3d, require_same_grid
 from mriuq_cli.data.nifti import read_volume
 from mriuq_cli.data.sidecar import sha256_file
 from mriuq_cli.data.volume import Volume
@@ -17,15 +19,27 @@ from mriuq_cli.physics.artefact import corrupt, draw_artefacts
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.t1w import simulate_t1w
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same seed gives other voxels."""
 
 
-def simulate_artefact(seed: int, scan: Path | None = None, source: LabelMap | None = None, field: float = 3.0) -> Case:
+def simulate_artefact(
+    seed: int,
+    scan: Path | None = None,
+    source: LabelMap | None = None,
+    field: float = 3.0,
+    region: Path | None = None,
+) -> Case:
     """Corrupt a scan; a simulated T1-weighted head where none is given.
 
     Every copy is corrupted, by one to three artefacts of :data:`mriuq_cli.physics.artefact.MENU`, on the scan's own
     grid and scale.
+
+    Parameters
+    ----------
+    region
+        Mask on the grid of ``scan``; where it is 0 the copy is as clean as the scan. The same seed draws the same
+        artefacts with and without it.
 
     Returns
     -------
@@ -44,7 +58,8 @@ def simulate_artefact(seed: int, scan: Path | None = None, source: LabelMap | No
     # Artefacts are those of magnitudes: what is below 0 (a resampling that rang) or not finite is background.
     image = torch.from_numpy(np.maximum(np.nan_to_num(clean.data, posinf=0), 0).astype(np.float32, order="C"))
     found = draw_artefacts(image, rng, untouched=0, spacing=[float(mm) for mm in clean.geometry.spacing])
-    spoilt = corrupt(image, found).numpy()
+    where, confined = (None, {}) if region is None else _region(region, clean)
+    spoilt = corrupt(image, found, where).numpy()
     return Case(
         id=f"artefact-{seed}",
         geometry=clean.geometry,
@@ -57,5 +72,18 @@ def simulate_artefact(seed: int, scan: Path | None = None, source: LabelMap | No
             "seed": seed,
             "scan": origin,
             "artefacts": [asdict(one) for one in found],
+            **confined,
         },
     )
+
+
+def _region(path: Path, scan: Volume) -> tuple[torch.Tensor, dict[str, Any]]:
+    """Return where the artefacts act, 1 or 0, and what the truth says of it."""
+    mask = read_volume(path)
+    require_3d(path, mask.data.shape)
+    require_same_grid(scan.source or path, scan.geometry, path, mask.geometry)
+    inside = np.nan_to_num(mask.data) > 0
+    if not inside.any():
+        raise InputError("has no voxel above 0: nothing would be corrupted", where=path)
+    facts = {"name": path.name, "sha256": sha256_file(path), "voxels": int(inside.sum())}
+    return torch.from_numpy(inside.astype(np.float32)), {"region": facts}

@@ -16,7 +16,7 @@ from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.outside import with_outside
 from mriuq_cli.physics.sequence import PulseSequence, pure_signal, scan
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the same seed gives other voxels."""
 
 

@@ -41,8 +41,10 @@ OUTSIDE = ("fat", "muscle", "bone", "marrow", "eye", "mucosa")
 # al., Magn Reson Med 57:308 (2007), T2 Stanisz et al., 54:507 (2005); T2* Peters et al., Magn Reson Imaging 25:748
 # (2007). Water content: Tofts, Quantitative MRI of the Brain (2003), chapter 4. Diffusion:
 # Helenius et al., AJNR 23:194 (2002). Agent: plasma level times blood volume (4 % and 2 %).
-# Fluid: T1 Lin et al., Proc Int Soc Magn Reson Med 9:1391 (2001), the same at both fields (Rooney 2007); T2 Piechnik et
-# al., Magn Reson Med 61:579 (2009), at both fields; free water at 37 degrees: Mills, J Phys Chem 77:685 (1973).
+# Fluid: T1 is within what was published at 3 T, from 3.82 (Lin et al., Proc Int Soc Magn Reson Med 9:1391, 2001) by
+# 4.16 (Clare and Jezzard, Magn Reson Med 45:630, 2001) to 4.31 s (subarachnoid: PMC10696635, 2023), chosen by what
+# FLAIR leaves of it in real exams, the same at both fields (Rooney 2007). T2 Piechnik et al., Magn Reson Med 61:579
+# (2009), at both fields; free water at 37 degrees: Mills, J Phys Chem 77:685 (1973).
 # Blood: T1 Zhang et al., Magn Reson Med 70:1082 (2013), Lu et al., 52:679 (2004); T2, T2* of a venous mixture, Zhao et
 # al., 58:592 (2007), at 1.5 T Barth and Moser, Cell Mol Biol 43:783 (1997).
 # Glioma varies widely: values lie inside the ranges of Hattingen et al., Neuro-Oncology 15:1650 (2013), Badve et al.,
@@ -53,7 +55,7 @@ OUTSIDE = ("fat", "muscle", "bone", "marrow", "eye", "mucosa")
 _AT_3T = {
     "grey": Tissue(0.82, 1.331, 0.110, 0.066, 0.89e-3, agent=0.05),
     "white": Tissue(0.69, 0.832, 0.080, 0.053, 0.70e-3, agent=0.015),
-    "csf": Tissue(1.00, 3.817, 1.800, 0.500, 3.0e-3),
+    "csf": Tissue(1.00, 3.900, 1.800, 0.500, 3.0e-3),
     "blood": Tissue(0.80, 1.650, 0.060, 0.025, 1.0e-3, agent=1.5),
     "oedema": Tissue(0.85, 1.300, 0.170, 0.110, 1.35e-3, agent=0.01),
     "enhancing": Tissue(0.86, 1.450, 0.170, 0.080, 1.10e-3, agent=0.20),
@@ -70,7 +72,7 @@ _AT_3T = {
 _AT_15T = {
     "grey": Tissue(0.82, 1.188, 0.095, 0.084, 0.89e-3, agent=0.05),
     "white": Tissue(0.69, 0.656, 0.072, 0.066, 0.70e-3, agent=0.015),
-    "csf": Tissue(1.00, 3.817, 1.800, 0.700, 3.0e-3),
+    "csf": Tissue(1.00, 3.900, 1.800, 0.700, 3.0e-3),
     "blood": Tissue(0.80, 1.480, 0.120, 0.060, 1.0e-3, agent=1.5),
     "oedema": Tissue(0.85, 1.130, 0.180, 0.130, 1.35e-3, agent=0.01),
     "enhancing": Tissue(0.86, 1.250, 0.180, 0.110, 1.10e-3, agent=0.20),

@@ -31,6 +31,9 @@ def simulate(
     ] = None,
     field: Annotated[float | None, typer.Option(help="Field strength in tesla: 1.5 or 3 (default).")] = None,
     scan: Annotated[Path | None, typer.Option(help="For preset artefact: the scan to corrupt.")] = None,
+    region: Annotated[
+        Path | None, typer.Option(help="For preset artefact: mask on the scan's grid; outside it nothing is corrupted.")
+    ] = None,
     form: Annotated[
         Form | None,
         typer.Option(
@@ -49,7 +52,7 @@ def simulate(
     if overwrite and resume:
         raise UsageError("--overwrite and --resume exclude each other", hint="Give one of them.")
     _refuse_folder(out)
-    options = {"anatomy": anatomy, "labels": labels, "field": field, "scan": scan}
+    options = {"anatomy": anatomy, "labels": labels, "field": field, "scan": scan, "region": region}
     layout = form or (PRESETS[preset].form if preset in PRESETS else Form.brats)
     places = {one: Place(out, f"{preset}-{one}", layout) for one in range(seed, seed + n)}
     if not overwrite and not resume:

@@ -133,6 +133,11 @@ def test_the_4d_form_holds_the_same_voxels_in_the_order_of_the_contrasts(place: 
         (("exam", "new", "--anatomy", "absent"), 3, "absent"),
         (("exam", "new", "--labels", "freesurfer"), 2, "--anatomy"),
         (("artefact", "new", "--scan", "absent.nii.gz"), 3, "absent.nii.gz"),
+        (("artefact", "new", "--region", "one.nii.gz"), 2, "Give --scan too"),
+        (("artefact", "new", "--scan", "one.nii.gz", "--region", "absent.nii.gz"), 3, "absent.nii.gz"),
+        (("artefact", "new", "--scan", "one.nii.gz", "--region", "other.nii.gz"), 3, "not on the grid of one.nii.gz"),
+        (("artefact", "new", "--scan", "one.nii.gz", "--region", "empty.nii.gz"), 3, "no voxel above 0"),
+        (("exam", "new", "--region", "one.nii.gz"), 2, "--region means nothing to preset exam"),
         (("exma", "new"), 2, "did you mean 'exam'"),
         (("exam", "absent/new"), 6, "absent/new"),
         (("exam", "file"), 6, "is a file"),
@@ -145,12 +150,43 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(
     tmp_path: Path, words: tuple[object, ...], code: int, said: str
 ) -> None:
     (tmp_path / "file").touch()
-    nib.save(nib.Nifti1Image(np.ones((4, 4, 4, 2), np.float32), np.eye(4)), tmp_path / "four.nii.gz")
+    for name, shape, value in (
+        ("four", (4, 4, 4, 2), 1), ("one", (16, 16, 16), 1), ("other", (16, 16, 12), 1), ("empty", (16, 16, 16), 0)
+    ):  # fmt: skip
+        nib.save(nib.Nifti1Image(np.full(shape, value, np.float32), np.eye(4)), tmp_path / f"{name}.nii.gz")
+    there = sorted(tmp_path.iterdir())
     done = simulate(*words, cwd=tmp_path)
     assert done.returncode == code
     assert said in done.stderr
     assert "Traceback" not in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "four.nii.gz"]
+    assert sorted(tmp_path.iterdir()) == there
+
+
+def test_a_region_keeps_the_rest_of_the_scan_clean(tmp_path: Path) -> None:
+    """The affine swaps and flips axes, so a mask that were taken in another order would be seen."""
+    affine = np.array([[0, 0, -1, 9], [1, 0, 0, 2], [0, 1, 0, 3], [0, 0, 0, 1.0]])
+    scan = np.random.default_rng(0).uniform(50, 100, (24, 20, 16)).astype(np.float32)
+    mask = np.zeros(scan.shape, np.uint8)
+    mask[4:15, 3:9, 2:14] = 1
+    nib.save(nib.Nifti1Image(scan, affine), tmp_path / "scan.nii.gz")
+    nib.save(nib.Nifti1Image(mask, affine), tmp_path / "mask.nii.gz")
+    for out, more in (("whole", ()), ("part", ("--region", "mask.nii.gz"))):
+        done = simulate("artefact", out, "--scan", "scan.nii.gz", "--seed", 4, *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    whole, part = (nib.load(tmp_path / out / "artefact-4" / "artefact-4_corrupted.nii.gz") for out in ("whole", "part"))
+    np.testing.assert_array_equal(part.affine, affine)
+    outside = mask == 0
+    np.testing.assert_allclose(part.get_fdata()[outside], scan[outside], rtol=1e-6)
+    assert np.abs(part.get_fdata() - scan)[~outside].mean() > 1
+    assert np.abs(whole.get_fdata() - scan)[outside].mean() > 1
+    truths = [json.loads((tmp_path / out / "artefact-4/artefact-4.json").read_text()) for out in ("whole", "part")]
+    assert truths[0]["Parameters"]["artefacts"] == truths[1]["Parameters"]["artefacts"]
+    assert truths[1]["Parameters"]["region"]["voxels"] == mask.sum()
+    done = simulate("artefact", "part", "--scan", "scan.nii.gz", "--seed", 4, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_array_equal(
+        nib.load(tmp_path / "part/artefact-4/artefact-4_corrupted.nii.gz").get_fdata(), whole.get_fdata()
+    )
 
 
 def test_without_nilearn_the_message_says_what_to_install(tmp_path: Path) -> None:

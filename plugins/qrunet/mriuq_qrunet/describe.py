@@ -43,12 +43,13 @@ def _geometry(case: Case, exam: Exam) -> Iterator[Descriptor]:
 
 def _shape(brain: NDArray[np.bool_]) -> Iterator[Descriptor]:
     """Describe where the mask's mass lies: a brain is narrow below and in front, so a flip shows."""
-    for axis, words in ((1, "front and back look exchanged"), (2, "top and bottom look exchanged")):
+    for axis, ends in ((1, "front and back"), (2, "top and bottom")):
         count = brain.sum(axis=tuple(a for a in range(3) if a != axis)).astype(float)
         along = np.arange(len(count)) - np.average(np.arange(len(count)), weights=count)
         spread = np.sqrt(np.average(along**2, weights=count))
         skew = float(np.average(along**3, weights=count) / max(spread, 1e-6) ** 3)
-        yield Descriptor(f"skew along {'xyz'[axis]}", skew, f"orientation: {words}", f"orientation: {words}", 0.03)
+        words = f"orientation or shape: unusual between {ends} (exchanged?)"
+        yield Descriptor(f"skew along {'xyz'[axis]}", skew, words, words, 0.03)
     sizes = np.array(
         [np.flatnonzero(brain.any(axis=tuple(a for a in range(3) if a != axis))).size for axis in range(3)]
     )
