@@ -109,7 +109,7 @@ def run_calibration(plugin: Plugin, wish: Wish, report: Progress) -> tuple[Calib
         If all weights have seen every case, or there are too few cases for the rule.
     """
     check_wish(wish)
-    wanted = situations(plugin.method, all_subsets=wish.all_subsets and plugin.method.partial)
+    wanted = situations(plugin.method, wish.available, all_subsets=wish.all_subsets and plugin.method.partial)
     made_for = [find_weights(plugin, folder).sha256 for folder in wish.made_for]
     device = pick_device(wish.device)
     trial = _begin(plugin, wish, report)

@@ -29,9 +29,13 @@ def calibrate(
         str, typer.Option(help="plug-in: the mean over exams is right; risk: holds for a new exam in expectation.")
     ] = "plug-in",
     level: Annotated[float, typer.Option(help="Nominal coverage of the intervals.")] = 0.9,
+    available: Annotated[
+        str | None, typer.Option(help="Given images, comma-separated: calibrate this set alone, the rest predicted.")
+    ] = None,
     all_subsets: Annotated[
-        bool, typer.Option("--all-subsets/--one-missing", help="Every set of given images, or all but one.")
-    ] = True,
+        bool | None,
+        typer.Option("--all-subsets/--one-missing", help="Every set of given images (default), or all but one."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="Use the first N exams only.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
@@ -45,18 +49,23 @@ def calibrate(
     """Make a method's intervals hold on a cohort that its weights never saw."""
     from mriuq_cli.cohort.places import require_place
     from mriuq_cli.cohort.verdict import Wish, run_calibration
-    from mriuq_cli.errors import PartialFailure
+    from mriuq_cli.errors import PartialFailure, UsageError
     from mriuq_cli.hooks.manager import get_plugin
+    from mriuq_cli.hooks.options import role_names
     from mriuq_cli.present.console import columns, note, progress, warn
     from mriuq_cli.uncertainty.conformal import write_calibration
     from mriuq_cli.verbs.evaluate import read_rule
 
+    if available is not None and all_subsets is not None:
+        raise UsageError("--available contradicts --all-subsets and --one-missing")
     plugin = get_plugin(method)
     require_place(out, overwrite=overwrite)
+    given = role_names([available], plugin.method.inputs) if available is not None else None
+    every = available is None and all_subsets is not False
     wish = Wish(
-        inputs=tuple(cohort), weights=tuple(weights or ()), all_subsets=all_subsets, level=level, rule=read_rule(rule),
-        limit=limit, made_for=tuple(made_for or ()), device=device, threads=threads, tile=tile, seed=seed,
-        options=options,
+        inputs=tuple(cohort), weights=tuple(weights or ()), available=given, all_subsets=every, level=level,
+        rule=read_rule(rule), limit=limit, made_for=tuple(made_for or ()), device=device, threads=threads,
+        tile=tile, seed=seed, options=options,
     )  # fmt: skip
     with progress(f"calibrate {method}") as report:
         calibration, trial, left_out = run_calibration(plugin, wish, report)

@@ -313,6 +313,23 @@ def test_the_risk_rule_says_how_many_exams_it_takes(template):
     assert "at least 9" in done.stderr
 
 
+def test_one_set_of_given_images_is_calibrated_alone(here):
+    done = run(here, "calibrate", *FOLDS, "--available", "t2,flair", "--out", "c.json", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["factors"]
+    assert {target: list(known) for target, known in found.items()} == {"t1": ["flair+t2"], "t1gd": ["flair+t2"]}
+    for words, said in (
+        (("--available", "t2", "--one-missing"), "contradicts"),
+        (("--available", "t2", "--all-subsets"), "contradicts"),
+        (("--available", "t2,flare"), "flare"),
+        (("--available", "flair,t1,t1gd,t2"), "some but not all"),
+    ):
+        refused = run(here, "calibrate", *FOLDS, *words, "--out", "d.json")
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert not (here / "d.json").exists()
+
+
 def test_calibrating_as_json_prints_one_object(here):
     done = run(here, "calibrate", *FOLDS, "--one-missing", "--out", "c.json", "--json")
     found = json.loads(done.stdout)
