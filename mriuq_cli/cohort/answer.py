@@ -101,9 +101,10 @@ def settle(
             estimates[name], note = calibrate_estimate(raw, name, available, calibration)
             notes[name] = replace(note, ours=calibration.speaks_for(weights))
     inside = _shares_inside(prediction.checks, calibration)
+    unchecked = _unchecked(prediction.checks, calibration)
     maps, unseen = _outlier_maps(prediction.outliers, outliers, calibration, _brain(case, estimates))
     familiarity, unjudged = _judged(prediction.descriptors, inside, available, calibration)
-    warnings = [*case.warnings, *prediction.notes, *unseen]
+    warnings = [*case.warnings, *prediction.notes, *unchecked, *unseen]
     warnings += [warning for note in notes.values() for warning in note.warnings]
     if calibration is None and (estimates or inside or maps):
         warnings.append(NOT_CALIBRATED)
@@ -154,6 +155,20 @@ def _require_sound(prediction: Prediction, case: Case, targets: tuple[str, ...])
             raise MethodError(f"the check of {name} has shape {check.observed.shape}, the case {case.geometry.shape}")
 
 
+def _knows(calibration: Calibration | None, name: str) -> bool:
+    """Return whether a check of an image can be made: a calibration of one situation knows its targets alone."""
+    return calibration is None or name in calibration.factors
+
+
+def _unchecked(checks: Mapping[str, Check], calibration: Calibration | None) -> list[str]:
+    """Return a sentence for each given image that is not checked."""
+    return [
+        f"{name}: not checked against the other images, the calibration does not know it"
+        for name in checks
+        if not _knows(calibration, name)
+    ]
+
+
 def _settled(name: str, check: Check, calibration: Calibration | None) -> tuple[Estimate, float]:
     """Return a check's calibrated estimate, and the share of the image that its interval holds."""
     if calibration is None:
@@ -162,7 +177,8 @@ def _settled(name: str, check: Check, calibration: Calibration | None) -> tuple[
 
 
 def _shares_inside(checks: Mapping[str, Check], calibration: Calibration | None) -> dict[str, float]:
-    shares = {name: _settled(name, check, calibration)[1] for name, check in checks.items()}
+    known = {name: check for name, check in checks.items() if _knows(calibration, name)}
+    shares = {name: _settled(name, check, calibration)[1] for name, check in known.items()}
     return {name: share for name, share in shares.items() if np.isfinite(share)}
 
 
@@ -209,6 +225,9 @@ def _outlier_maps(
     for name in wanted:
         if name not in checks:
             words.append(f"{name}: no outlier map, the method did not predict it from the others")
+            continue
+        if not _knows(calibration, name):
+            words.append(f"{name}: no outlier map, the calibration does not know it")
             continue
         estimate, _ = _settled(name, checks[name], calibration)
         maps[f"{name}_outlier"] = outlier_map(estimate, checks[name].observed)

@@ -104,6 +104,17 @@ def test_an_outlier_map_of_part_of_the_brain_is_written_with_a_warning_and_an_ab
     assert any(warning.startswith("t2: no outlier map") for warning in answer.warnings)
 
 
+def test_a_calibration_that_does_not_know_a_given_image_leaves_it_unchecked_and_says_so():
+    known = replace(calibration(), factors={"flair": calibration().factors["flair"]})
+    one = prediction(checks={"t1": check()}, outliers={"t1": check()})
+    answer = settle(one, case("t1", "t2"), ("flair",), known, outliers=("t1",))
+    assert answer.notes["flair"].level == 0.9
+    assert answer.self_check is None
+    assert answer.maps == {}
+    assert any(warning.startswith("t1: not checked") for warning in answer.warnings)
+    assert any(warning.startswith("t1: no outlier map") for warning in answer.warnings)
+
+
 def test_the_self_check_is_judged_only_against_exams_of_the_same_situation():
     shares = Reference(("size", "self-check coverage"), np.array([[1.0 + i, 0.99] for i in range(9)]))
     known = replace(calibration(), familiarity={"t1+t2": shares})
