@@ -57,7 +57,8 @@ def _recipe(plugin: Any, given: Path) -> Any:
 
     folder = plugin.method.recipes
     shipped = folder / f"{given}.yaml" if folder else given
-    return read_recipe(shipped if not given.exists() and shipped.exists() else given)
+    named = (given.is_dir() or not given.exists()) and shipped.exists()  # a folder of that name is no recipe
+    return read_recipe(shipped if named else given)
 
 
 def _changed(

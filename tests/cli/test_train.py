@@ -151,3 +151,10 @@ def test_what_cannot_be_trained_is_refused_with_words_before_a_folder_is_made(he
     done = mriuq(*words(name, "--data", "cohort", "--out", "refused", *more), code=code)
     assert why in done.stderr and len(done.stderr.splitlines()) <= 3
     assert not (here / "refused").exists()
+
+
+def test_a_folder_with_the_name_of_a_recipe_that_ships_is_not_taken_for_it(mriuq, here):
+    (here / "impute").mkdir()
+    done = mriuq(*words("impute", "--data", "nowhere", "--out", "never"), code=3)
+    assert "nowhere" in done.stderr
+    assert "recipe" not in done.stderr
