@@ -2,13 +2,11 @@
 
     mriuq evaluate hetqc HEADS --weights HALF --protocol artefacts --out held.json
     mriuq evaluate hetqc HEADS --weights ALL --seen --protocol artefacts --out shipped.json
-    python benchmarks/hetqc_outsiders.py outsiders.jsonl --weights ALL ...
-    python benchmarks/hetqc_yardsticks.py --held held.json --shipped shipped.json --outsiders outsiders.jsonl
-                                          [--test test.jsonl] [--write FOLDER]
+    python benchmarks/hetqc_yardsticks.py --held held.json --shipped shipped.json [--write FOLDER]
 
 ``--held``: heads that the weights in question never saw, a file for each set of weights. ``--shipped``: heads read by
-the weights that ship. ``--test``: images of other kinds that nothing is learnt from. A linear reading never sees the
-head that it is tried on. Ids that begin with ``t1w-`` are simulated heads.
+the weights that ship. A linear reading never sees the head that it is tried on. Ids that begin with ``t1w-`` are
+simulated heads.
 """
 
 from __future__ import annotations
@@ -23,7 +21,6 @@ import numpy as np
 from mriuq_cli.present.protocol import protocol_tables
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
-from mriuq_hetqc.kind import contrast
 from mriuq_hetqc.protocols.artefacts import report, stretch
 from mriuq_hetqc.quality import MEANINGS, grounds_of
 
@@ -34,7 +31,7 @@ STRENGTH = 0.1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("held", "shipped", "outsiders", "test"):
+    for name in ("held", "shipped"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", default=[])
     parser.add_argument("--write", type=Path)
     words = parser.parse_args()
@@ -45,15 +42,11 @@ def main() -> None:
             show(title, rows)
     if words.shipped:
         shipped = with_visual([row for path in words.shipped for row in rows_of(path)])
-        write(words.write, held, shipped, lines_of(words.outsiders), lines_of(words.test))
+        write(words.write, held, shipped)
 
 
 def rows_of(path):
     return [row for group in json.loads(path.read_text())["groups"] for row in group["rows"]]
-
-
-def lines_of(paths):
-    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
 def simulated(row):
@@ -115,20 +108,17 @@ def with_visual(rows):
 # What ships -----------------------------------------------------------------------------------------------------------
 
 
-def write(folder, held, shipped, outsiders, test):
-    """Print how the readings do on heads and images left out, and write ``quality.json``."""
+def write(folder, held, shipped):
+    """Print how the readings do on heads left out, and write ``quality.json``."""
     artefacts = tuple(dict.fromkeys(row["artefact"] for row in shipped))
     right = named_right(shipped, artefacts)
     print(f"artefact named right, heads left out one at a time: {right:.1%} of {len(shipped)}")
-    shipped = with_kind(shipped, outsiders)
-    kind = fit([*shipped, *outsiders], ("head", "other"), lambda row: "head" if "artefact" in row else "other")
     readings = {
         "spoilt": fit(shipped, ("clean", "spoilt"), is_spoilt),
         "artefacts": fit(shipped, artefacts, lambda row: row["artefact"]),
-        "kind": kind,
     }
     reference = reference_rows(shipped)
-    familiar(shipped, reference, outsiders, test, kind)
+    familiar(shipped, reference)
     real = [row for row in held if not simulated(row) and row["artefact"] != "clean"]
     data = {
         "stretch": round(stretch(real) / STANDARD, 4),
@@ -166,29 +156,15 @@ def named_right(rows, names):
     return right / len(rows)
 
 
-def with_kind(heads, outsiders):
-    """Give each head the log-odds of being another kind of image, by a reading that never saw it."""
-    found = []
-    for case in dict.fromkeys(row["case"] for row in heads):
-        rest = [row for row in heads if row["case"] != case]
-        reading = fit([*rest, *outsiders], ("head", "other"), lambda row: "head" if "artefact" in row else "other")
-        for row in heads:
-            if row["case"] == case:
-                head, other = logits(reading, row)
-                descriptors = {contrast(0).name: contrast(float(other - head)).value, **row["kind"]}
-                found.append({**row, "kind": descriptors})
-    return found
-
-
 def reference_rows(heads):
     """Return the descriptors of real heads, clean and moderately spoilt: being spoilt is no reason to be unfamiliar."""
     return [row["kind"] for row in heads if not simulated(row) and row["level"] != "strong"]
 
 
-def familiar(heads, reference, outsiders, test, kind):
-    """Print how many heads, left out one at a time, and how many images of other kinds are flagged."""
+def familiar(heads, reference):
+    """Print how many heads, left out one at a time, are flagged."""
     names = list(reference[0])
-    floors = {d.name: d.floor for d in (contrast(0), *descriptors_of_nothing())}
+    floors = {d.name: d.floor for d in descriptors_of_nothing()}
 
     def value(row, name):
         return np.nan if row[name] is None else row[name]
@@ -206,14 +182,6 @@ def familiar(heads, reference, outsiders, test, kind):
     for title, found in alarms.items():
         low, high = exact_interval(sum(found), len(found))
         print(f"real heads flagged, {title}: {sum(found)} of {len(found)} (95 % interval {low:.1%} to {high:.1%})")
-    for title, rows in (("learnt from", outsiders), ("never learnt from", test)):
-        seen = []
-        for row in rows:
-            head, other = logits(kind, row)
-            found = {contrast(0).name: contrast(float(other - head)).value, **row["kind"]}
-            seen.append((flagged(found, reference), row))
-        missed = [row["case"] for found, row in seen if not found]
-        print(f"images of other kinds flagged, {title}: {len(seen) - len(missed)} of {len(seen)}; missed: {missed}")
 
 
 def descriptors_of_nothing():
@@ -226,7 +194,7 @@ def descriptors_of_nothing():
     empty = torch.zeros(4, 4, 4)
     nothing = Reading(image=empty, residual=empty, sigma=empty, head=empty > 0, classes=empty.long(), sigma_task=empty,
                       features=torch.zeros(1))  # fmt: skip
-    return describe(nothing)
+    return describe(nothing, 0.0)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ Heads are changed as other scanners show them, corrupted whole, scaled as in use
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from mriuq_cli.api import Cases, ras_geometry, to_ras
+from mriuq_cli.api import Case, Cases, ras_geometry, to_ras
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import full_scale, pad_to, prepare, to_working
 from mriuq_hetqc.spoil import soft_region, spoil
@@ -69,17 +69,10 @@ class Crops(Dataset[Any]):
         self.heads = [self._read(case) for case in cases]
         self.ready: dict[int, tuple[int, Pair]] = {}
 
-    def _read(self, read: Any) -> Head:
-        case = read()
-        scan = prepare(case.volumes["t1"].data, case.geometry, case.id)
-        image = (scan.image / scan.scale).clamp(0, 8).half()
-        labels = torch.full(image.shape, _UNKNOWN, dtype=torch.uint8)
-        if case.labels is not None:
-            ras = torch.from_numpy(np.ascontiguousarray(to_ras(case.labels, case.geometry)[scan.box]))
-            shares = [to_working((ras == k).float(), ras_geometry(case.geometry).spacing) for k in range(4)]
-            labels = torch.stack(shares).argmax(0).to(torch.uint8)
+    def _read(self, read: Callable[[], Case]) -> Head:
+        head, _ = read_head(read)
         least = self.config["crop"]
-        image, labels = (pad_to(t, 1 if min(t.shape) >= least else least) for t in (image, labels))
+        image, labels = (pad_to(t, 1 if min(t.shape) >= least else least) for t in (head.image, head.labels))
         return Head(image.to(self.device), labels.to(self.device))
 
     def _pair(self, group: int) -> Pair:
@@ -121,6 +114,19 @@ class Crops(Dataset[Any]):
         centre = np.unravel_index(place, size)
         starts = [min(max(0, int(c) - edge // 2), n - edge) // 2 * 2 for c, n in zip(centre, size, strict=True)]
         return (*(slice(s, s + edge) for s in starts),)  # type: ignore[return-value]
+
+
+def read_head(read: Callable[[], Case]) -> tuple[Head, tuple[float, ...]]:
+    """Return a clean head on the working grid, and the edges of its voxels, mm."""
+    case = read()
+    scan = prepare(case.volumes["t1"].data, case.geometry, case.id)
+    image = (scan.image / scan.scale).clamp(0, 8).half()
+    labels = torch.full(image.shape, _UNKNOWN, dtype=torch.uint8)
+    if case.labels is not None:
+        ras = torch.from_numpy(np.ascontiguousarray(to_ras(case.labels, case.geometry)[scan.box]))
+        shares = [to_working((ras == k).float(), ras_geometry(case.geometry).spacing) for k in range(4)]
+        labels = torch.stack(shares).argmax(0).to(torch.uint8)
+    return Head(image, labels), scan.spacing
 
 
 def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least: int) -> tuple[Tensor, Tensor]:

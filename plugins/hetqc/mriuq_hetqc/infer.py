@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mriuq_cli.api import WeightsError
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import Scan
 
@@ -60,7 +61,15 @@ class Reading:
 
 @torch.inference_mode()
 def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int = 0, seed: int = 0) -> Reading:
-    """Run the network once, and ``passes`` times more with dropout where the epistemic uncertainty is wanted."""
+    """Run the network once, and ``passes`` times more with dropout where the epistemic uncertainty is wanted.
+
+    Raises
+    ------
+    WeightsError
+        If the network is one that cleans nothing.
+    """
+    if not hasattr(model, "multiple"):
+        raise WeightsError("these weights tell contrasts apart and clean no scan", hint="Leave out --weights.")
     if device == "cpu":
         model.to(memory_format=torch.channels_last_3d)  # convolutions take two thirds of the time, answers stay
     batch = scan.padded(int(model.multiple)).to(device)

@@ -7,8 +7,9 @@ from typing import Any
 
 from mriuq_cli.api import Case, Context, Judgement, Score, familiarity_of, shipped_model
 from mriuq_hetqc import yardsticks
+from mriuq_hetqc.contrast.use import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
-from mriuq_hetqc.kind import contrast, describe
+from mriuq_hetqc.kind import describe
 from mriuq_hetqc.predict import clean_estimate
 from mriuq_hetqc.quality import MEANINGS, figures, grounds_of
 from mriuq_hetqc.scan import Scan, prepare
@@ -37,6 +38,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     context.progress(0.2, "network")
     passes = PASSES if options.get("epistemic") else 0
     reading = read_scan(model, scan, context.device, passes=passes, seed=context.seed)
+    other = other_than_t1(scan, context.device)
     context.progress(0.8, "figures")
     found = figures(reading)
     ground = grounds_of(reading.features.tolist(), found)
@@ -47,10 +49,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     return Judgement(
         scores={name: _score(name, found[name], known) for name in MEANINGS if name in found},
         artefacts=known.readings["artefacts"].shares(ground),
-        familiarity=familiarity_of(
-            (contrast(known.readings["kind"].against(ground, "other")), *describe(reading, volume=scan.voxel_volume)),
-            known.kind,
-        ),
+        familiarity=familiarity_of(describe(reading, other, volume=scan.voxel_volume), known.kind),
         estimates={"recovered": clean_estimate(volume.data, scan, reading, stretch=known.stretch)} if wanted else {},
         maps=_maps(scan, reading) if wanted else {},
         facts={"Scale": scan.scale, "BrainMillilitres": round(float(reading.brain.sum()) * scan.voxel_volume / 1000)},

@@ -11,28 +11,28 @@ from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.network import CLASSES
 
 _LEAST = 200
+_BRIGHT, _SAME = 0.1, 1e-4
+"""Shares of full scale: above which a voxel is bright, and within which two are equal."""
 
 
-def contrast(log_odds: float) -> Descriptor:
-    """Return the descriptor of how much the network's features look like those of other images.
-
-    Below even odds less of it says nothing: how little a head looks like something else is no reason to doubt it.
-    """
-    words = "no T1-weighted head by the look of its contrast"
-    return Descriptor("other than T1-weighted", max(log_odds, 0.0), words, "", 0.3)
-
-
-def describe(reading: Reading, *, volume: float = 1.0) -> tuple[Descriptor, ...]:
+def describe(reading: Reading, other: float, *, volume: float = 1.0) -> tuple[Descriptor, ...]:
     """Return the descriptors of a scan.
 
     Parameters
     ----------
+    other
+        Log-odds that it is no T1-weighted head (:func:`mriuq_hetqc.contrast.network.log_odds`). Below even odds less of
+        it says nothing: how little a head looks like something else is no reason to doubt it.
     volume
         Of a voxel of the working grid, mm^3.
     """
+    contrast = Descriptor("other than T1-weighted", max(other, 0.0), "no T1-weighted head by the look of its contrast",
+                          "", 0.3)  # fmt: skip
+    labels = "no scan but a map of labels: most neighbours are equal"
+    flat = Descriptor("flatness", _flatness(reading.image), labels, "", 0.1)
     classes, clean = reading.classes, reading.recovered
     if classes is None:
-        return ()
+        return contrast, flat
     brain = classes > 0
     size = max(float(brain.sum()), 1.0)
     share = [float((classes == k).sum()) / size for k in range(CLASSES)]
@@ -40,6 +40,8 @@ def describe(reading: Reading, *, volume: float = 1.0) -> tuple[Descriptor, ...]
     alone = float(reading.sigma_task[brain].mean()) if reading.sigma_task is not None and size > 1 else math.nan
     odd = "no T1-weighted head: "
     return (
+        contrast,
+        flat,
         Descriptor("brain volume", math.log(size * volume / 1000 + 1), odd + "more brain than a head holds",
                    odd + "hardly any brain is found", 0.1),
         Descriptor("grey matter share", share[2], odd + "tissues in unusual shares", odd + "tissues in unusual shares",
@@ -59,6 +61,13 @@ def describe(reading: Reading, *, volume: float = 1.0) -> tuple[Descriptor, ...]
 def _level(image: torch.Tensor, where: torch.Tensor) -> float:
     values = image[where]
     return float(values.median()) if len(values) >= _LEAST else math.nan
+
+
+def _flatness(image: torch.Tensor) -> float:
+    """Return the share of bright voxels that are equal to their neighbour along the first axis."""
+    bright = image > _BRIGHT
+    equal = (image.diff(dim=0).abs() < _SAME)[bright[1:] & bright[:-1]]
+    return float(equal.float().mean()) if len(equal) >= _LEAST else math.nan
 
 
 def _ratio(one: float, other: float) -> float:

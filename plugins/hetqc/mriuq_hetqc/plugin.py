@@ -33,6 +33,7 @@ _PRESETS: dict[str, Config] = {
         "network": "published", "fov": "fixed", "widths": [30, 60, 120, 240, 480], **_LEARNING,
         "beta": 0.0, "dropout": 0.0, "memory": {"per_voxel_bytes": 1100, "self_checks": False},
     },
+    "contrast": {"network": "contrast", "widths": [16, 32, 48]},
 }  # fmt: skip
 
 
@@ -74,9 +75,13 @@ def mriuq_loss(config: Config, stage: str) -> Callable[..., Any]:
 def mriuq_dataset(
     config: Config, cases: Cases, stage: str, split: str, previous: Mapping[str, nn.Module], context: Context
 ) -> Dataset[Any]:
-    """Return the stream of corrupted crops, made on the device that trains."""
+    """Return the stream of corrupted crops, made on the device that trains, or of views in other contrasts."""
+    from mriuq_hetqc.contrast.dataset import Contrasts
     from mriuq_hetqc.dataset import Crops
+    from mriuq_hetqc.model import CONTRAST
 
+    if config["network"] == CONTRAST:
+        return Contrasts(config, cases, split)
     return Crops(config, cases, context.device, change=split == "train")
 
 

@@ -1,9 +1,8 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells spoilt from clean, artefacts apart, and other images from T1-weighted
-heads. ``kind``: descriptors of reference scans. ``stretch``: what sigma is multiplied by so that 1.645 of it hold 90 %
-of the errors of cleaning.
+``readings``: what tells spoilt from clean, and artefacts apart. ``kind``: descriptors of reference scans. ``stretch``:
+what sigma is multiplied by so that 1.645 of it hold 90 % of the errors of cleaning.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def load(folder: Path) -> Yardsticks:
         data = json.loads(path.read_bytes())
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
-            readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts", "kind")},
+            readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts")},
             kind=Reference.from_json(data["kind"]),
             stretch=float(data["stretch"]),
         )

@@ -24,7 +24,6 @@ from mriuq_cli.api import (
     draw_in_place,
     move,
 )  # fmt: skip
-from mriuq_hetqc.kind import describe
 from mriuq_hetqc.protocols.reading import Bench
 from mriuq_hetqc.protocols.statistics import against_truth, auroc, inside
 from mriuq_hetqc.spoil import add_noise
@@ -49,7 +48,7 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
             **({} if clean else against_truth(bench.error(reading, scale)[bench.brain], reading.sigma[bench.brain])),
             "features": [round(float(v), 5) for v in reading.features],
-            "kind": {d.name: d.value for d in describe(reading, volume=bench.scan.voxel_volume)},
+            "kind": bench.kind(image, reading),
         })  # fmt: skip
     return rows
 

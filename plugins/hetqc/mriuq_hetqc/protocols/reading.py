@@ -10,7 +10,9 @@ from torch import Tensor
 
 from mriuq_cli.api import Case, Context
 from mriuq_hetqc import yardsticks
+from mriuq_hetqc.contrast.use import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
+from mriuq_hetqc.kind import describe
 from mriuq_hetqc.quality import figures, grounds_of
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 
@@ -53,6 +55,11 @@ class Bench:
         """Return the reading of a copy and the scale that the network divided it by."""
         scale = full_scale(image)
         return read_scan(self.model, replace(self.scan, image=image, scale=scale), self.context.device), scale
+
+    def kind(self, image: Tensor, reading: Reading) -> dict[str, float]:
+        """Return the descriptors of a copy by name."""
+        other = other_than_t1(replace(self.scan, image=image), self.context.device)
+        return {d.name: d.value for d in describe(reading, other, volume=self.scan.voxel_volume)}
 
     def error(self, reading: Reading, scale: float) -> Tensor:
         """Return clean minus recovered, as a share of full scale."""
