@@ -57,7 +57,7 @@ def tsv(records: Sequence[Record]) -> str:
 def _row(record: Record) -> tuple[str, ...]:
     if "error" in record:
         return (record["id"], "-", "-", "-", "error", " ".join(str(record["error"]["message"]).split()))
-    artefact = record["artefact"] if record["verdict"] != "pass" else None
+    artefact = record["artefact"] if record["verdict"] in ("warn", "fail") else None
     likely = f"{artefact['name']} {artefact['share']:.0%}" if artefact else "-"
     groups = (percentile_words(record["visual"]), percentile_words(record["algorithmic"]))
     return (record["id"], *groups, likely, record["verdict"] or "-", _why(record))

@@ -170,6 +170,9 @@ def test_an_unfamiliar_scan_is_not_rated_and_counts_as_a_warning(lines, qc, tmp_
     assert record["judges"]["judging"]["scores"]["brightest"] == {
         "value": 5.0, "better": "low", "meaning": "the brightest voxel", "group": "visual", "percentile": None,
     }  # fmt: skip
+    assert record["artefact"]
+    row = qc("strange.nii.gz").stdout.splitlines()[1].split()
+    assert row[:5] == ["strange", "-", "-", "-", "unfamiliar"]
     assert qc("strange.nii.gz", "--fail-on", "warn").returncode == 8
     assert qc("strange.nii.gz", "--fail-on", "fail").returncode == 0
     (tmp_path / "strict.yaml").write_text("visual: {warn: 95}\nunfamiliar: fail\n")
