@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mriuq_cli.api import Case, Cases, ras_geometry, to_ras
+from mriuq_hetqc.looks import smooth, thick
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import full_scale, pad_to, prepare, to_working
 from mriuq_hetqc.spoil import soft_region, spoil
@@ -140,29 +141,16 @@ def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least
         moved = functional.interpolate(labels[None, None].float(), size=shape, mode="nearest-exact")[0, 0]
         labels = moved.to(torch.uint8)
     if rng.random() < 0.2:
-        image = _thick(image, int(rng.integers(3)), float(rng.uniform(2, 5)))
+        axis, factor = int(rng.integers(3)), float(rng.uniform(2, 5))
+        image = thick(image, axis, max(4, round(image.shape[axis] / factor)))
     image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))
-    image = image * _smooth_gain(image, rng)
+    image = image * smooth(image.shape, rng, 3, 0.2, image.device).exp()
     if rng.random() < 0.3 and bool((labels < 4).any()):
         image = _without_skull(image, labels)
     elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off
         gone = soft_region(image.shape, rng, image.device) >= 0.5
         image, labels = image.masked_fill(gone, 0), labels.masked_fill(gone, _UNKNOWN)
     return image, labels
-
-
-def _thick(image: Tensor, axis: int, factor: float) -> Tensor:
-    """Average along one axis as thick slices do, and interpolate back."""
-    few = list(image.shape)
-    few[axis] = max(4, round(few[axis] / factor))
-    coarse = functional.interpolate(image[None, None], size=few, mode="area")
-    return functional.interpolate(coarse, size=image.shape, mode="trilinear", align_corners=False)[0, 0]
-
-
-def _smooth_gain(image: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return a positive field that varies slowly, as receive coils make it."""
-    knots = torch.from_numpy(rng.normal(0, 0.2, (1, 1, 3, 3, 3)).astype(np.float32)).to(image.device)
-    return functional.interpolate(knots, size=image.shape, mode="trilinear", align_corners=True)[0, 0].exp()
 
 
 def _without_skull(image: Tensor, labels: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mriuq_cli.api import Case, Context, Judgement, Score, familiarity_of, shipped_model
 from mriuq_hetqc import yardsticks
-from mriuq_hetqc.contrast.use import other_than_t1
+from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.predict import clean_estimate

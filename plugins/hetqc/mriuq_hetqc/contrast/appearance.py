@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from mriuq_hetqc.looks import smooth, thick
+
 Levels = tuple[float, float, float]
 """Brightness of fluid, grey and white matter."""
 
@@ -140,10 +142,8 @@ def turned(images: Tensor, rng: np.random.Generator, *, sharp: bool = False) -> 
 def scanned(image: Tensor, rng: np.random.Generator) -> Tensor:
     """Give a head thick slices, a receive field and noise, each now and then."""
     if rng.random() < 0.3:
-        axis, few = int(rng.integers(3)), list(image.shape)
-        few[axis] = max(6, int(few[axis] / rng.uniform(1.2, 2.2)))
-        coarse = functional.interpolate(image[None, None], size=few, mode="area")
-        image = functional.interpolate(coarse, size=image.shape, mode="trilinear", align_corners=False)[0, 0]
+        axis = int(rng.integers(3))
+        image = thick(image, axis, max(6, int(image.shape[axis] / rng.uniform(1.2, 2.2))))
     image = image * smooth(image.shape, rng, int(rng.integers(2, 5)), float(rng.uniform(0, 0.3))).exp()
     if rng.random() < 0.6:
         sigma = float(rng.uniform(0, 0.04)) * float(image.max())
@@ -160,12 +160,6 @@ def ended(images: Tensor, rng: np.random.Generator) -> Tensor:
     n = images.shape[axis]
     start, end = int(rng.integers(n // 4)), n - int(rng.integers(n // 4))
     return images.narrow(axis, start, end - start)
-
-
-def smooth(shape: torch.Size, rng: np.random.Generator, knots: int, sd: float) -> Tensor:
-    """Return a field through normal knots, ``knots`` along each axis."""
-    coarse = torch.from_numpy(rng.normal(0, sd, (1, 1, knots, knots, knots)).astype(np.float32))
-    return functional.interpolate(coarse, size=shape, mode="trilinear", align_corners=True)[0, 0]
 
 
 def _normal(shape: torch.Size, rng: np.random.Generator) -> Tensor:

@@ -16,6 +16,8 @@ from mriuq_hetqc.contrast.view import centred, in_cells, scaled
 from mriuq_hetqc.dataset import read_head
 
 _TISSUES = 4
+_BLOBS, _LABELS = 0.05, 0.05
+"""Shares of the other images that are no head at all, and that are label maps."""
 
 
 class Contrasts(Dataset[Any]):
@@ -46,16 +48,17 @@ class Contrasts(Dataset[Any]):
         image, shares, depth = self.heads[int(rng.integers(len(self.heads)))]
         known = bool((shares[1:] > 0).any())
         other = bool(rng.random() < 0.5)
-        kind = rng.random() if other else 1.0
-        if kind < 0.05:
+        draw = rng.random() if other else 1.0
+        labels = _BLOBS <= draw < _BLOBS + _LABELS
+        if draw < _BLOBS:
             shown, known = appearance.blobs(image.shape, rng), False
-        elif kind < 0.1:
+        elif labels:
             shown = appearance.flat(shares, image, rng)
         else:
             shown = _drawn(image, shares, depth, rng, other=other)
         both = appearance.cut(torch.cat((shown[None], shares[1:])))
-        both = appearance.turned(both, rng, sharp=0.05 <= kind < 0.1)
-        if not 0.05 <= kind < 0.1:
+        both = appearance.turned(both, rng, sharp=labels)
+        if not labels:
             both[0] = appearance.scanned(both[0], rng)
         both = centred(appearance.ended(both, rng))
         inner = both[1:].clamp(0, 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mriuq_cli.api import Case, Context
 from mriuq_hetqc import yardsticks
-from mriuq_hetqc.contrast.use import other_than_t1
+from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.quality import figures, grounds_of
