@@ -213,6 +213,13 @@ class TestFolders:
         found = find_cohort([tmp_path], (Role("head", "any"),), complete=True)
         assert [ref.id for ref in found] == ["x", "y_t2_more"]
 
+    def test_of_a_bids_data_set_the_raw_images_alone_are_exams(self, tmp_path, images, write):
+        (tmp_path / "dataset_description.json").write_text("{}")
+        for place in (tmp_path / "sub-1" / "anat", tmp_path / "derivatives" / "clean" / "sub-1" / "anat"):
+            write.volume(place / "sub-1_T1w.nii.gz", images["t1"])
+        (ref,) = find_cohort([tmp_path], HEAD, complete=True)
+        assert ref.folder == tmp_path / "sub-1" / "anat"
+
     def test_a_folder_with_nothing_is_refused(self, tmp_path):
         with pytest.raises(InputError, match="no exam found"):
             find(tmp_path, missing=["t1"])

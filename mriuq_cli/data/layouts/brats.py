@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from mriuq_cli.data.case import CaseRef, VolumeRef
 from mriuq_cli.data.layouts import four_d
+from mriuq_cli.data.layouts.bids import in_data_set, raw
 from mriuq_cli.data.layouts.contrasts import LABELS, role_of_ending
 from mriuq_cli.data.naming import names_of
 from mriuq_cli.data.nifti import SUFFIXES, read_header, stem
@@ -43,10 +44,11 @@ def find(folder: Path, roles: Sequence[Role], order: tuple[str, ...] | None, mis
 
 
 def _folders(root: Path) -> Iterator[Path]:
-    """Yield the folder and all below; links to folders are followed once."""
+    """Yield the folder and all below, in a BIDS data set its raw data; links to folders are followed once."""
     seen: set[str] = set()
+    data_set = in_data_set(root)
     for place, below, _ in os.walk(root, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted(name for name in (raw(below) if data_set else below) if not name.startswith("."))
         real = os.path.realpath(place)
         if real in seen:
             below.clear()

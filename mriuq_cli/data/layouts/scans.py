@@ -10,15 +10,13 @@ from pathlib import Path, PurePath
 from mriuq_cli.data.case import CaseRef, VolumeRef
 from mriuq_cli.data.grids import require_3d
 from mriuq_cli.data.layouts import expanded
+from mriuq_cli.data.layouts.bids import in_data_set, raw
 from mriuq_cli.data.nifti import SUFFIXES, read_header, stem
 from mriuq_cli.data.traces import our_outputs
 from mriuq_cli.errors import InputError, MriuqError, UsageError
 
 SCAN = "scan"
 """Name of the one volume of such a case."""
-
-_MARK = "dataset_description.json"
-_NO_RAW_DATA = ("derivatives", "sourcedata", "code", "stimuli")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +91,11 @@ def _of_one(item: Path) -> Iterator[_Found]:
 
 def _below(folder: Path) -> list[Path]:
     """Return the scans of a folder; InputError if there are none."""
-    data_set = any((place / _MARK).is_file() for place in (folder, *folder.absolute().parents))
+    data_set = in_data_set(folder)
     scans: list[Path] = []
     for place, folders, names in os.walk(folder):
         here = Path(place)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and not (data_set and f in _NO_RAW_DATA))
+        folders[:] = sorted(f for f in (raw(folders) if data_set else folders) if not f.startswith("."))
         images = [n for n in sorted(names) if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
         if data_set:
             images = [name for name in images if here.name == "anat" and stem(Path(name)).endswith("_T1w")]
