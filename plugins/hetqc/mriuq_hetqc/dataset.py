@@ -29,6 +29,9 @@ _REACH = 5
 _OUTSIDE = 0.1
 """How much the rest of the background counts."""
 
+_CUT_LATER = 0.5
+"""Chance that skull or face were cut away after a scanner had spoilt the head, so that no fault shows there."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
@@ -85,6 +88,8 @@ class Crops(Dataset[Any]):
         if self.change:
             clean, labels = other_scanner(clean, labels, rng, int(self.config["crop"]))
         bad = spoil(clean, rng, generator).image
+        if rng.random() < _CUT_LATER:
+            bad = bad * (clean > 0)
         scale = full_scale(bad)
         inside = (clean > _HEAD * full_scale(clean)).flatten().nonzero()[:, 0]
         return Pair(bad / scale, clean / scale, labels, inside)

@@ -1,7 +1,9 @@
 """The network of our own presets: a U-Net on the image folded 2 x 2 x 2 into channels, one decoder a task.
 
-Folding loses nothing and takes the work to half resolution. There is no norm over the field of view, so what is said
-of a voxel depends on its surroundings alone, not on how much is in the picture.
+Folding loses nothing and takes the work to half resolution. The correction is made of two maps, ``r - g x``: what is
+put in, and the share of the input ``x`` that is taken out. Both are smooth where noise gives way to the mean around it,
+while the correction itself is as rough as the noise. There is no norm over the field of view, so what is said of a
+voxel depends on its surroundings alone, not on how much is in the picture.
 """
 
 from __future__ import annotations
@@ -120,7 +122,7 @@ class FoldedUNet(nn.Module):
         self.multiple = 2 ** len(widths)
         self.dropout = nn.Dropout3d(dropout)
         self.encoder = nn.ModuleList(Block(a, b) for a, b in zip((8, *widths[:-1]), widths, strict=True))
-        self.clean = Decoder(widths, 16)
+        self.clean = Decoder(widths, 24)
         self.task = Decoder(widths, 8 * (CLASSES + 1)) if multi_task else None
         self._begin()
 
@@ -135,7 +137,7 @@ class FoldedUNet(nn.Module):
             if decoder is not None:
                 nn.init.normal_(decoder.head.weight, std=1e-3)
         with torch.no_grad():
-            self.clean.head.bias.copy_(torch.tensor([0.0, _FIRST_SIGMA]).repeat(8))
+            self.clean.head.bias.copy_(torch.tensor([0.0, _FIRST_SIGMA, 0.0]).repeat(8))
 
     def forward(self, image: Tensor) -> Answer:
         """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``."""
@@ -147,7 +149,8 @@ class FoldedUNet(nn.Module):
                 x = self.dropout(x)
             levels.append(x)
         clean = unfold(self.clean(levels))
-        residual, log_variance = clean[:, :1].float(), bounded(clean[:, 1:], SIGMA)
+        residual = clean[:, :1].float() - clean[:, 2:].float() * image
+        log_variance = bounded(clean[:, 1:2], SIGMA)
         if self.task is None:
             return Answer(residual, log_variance, None, None, x)
         task = unfold(self.task(levels))

@@ -31,6 +31,12 @@ def test_a_head_without_labels_says_so_in_every_voxel():
     assert set(item["labels"].unique().tolist()) == {255}
 
 
+def test_what_was_cut_away_stays_empty_in_some_copies_and_shows_faults_in_others():
+    crops = Crops(CONFIG, [head], "cpu", change=False)
+    pairs = [crops._pair(group) for group in range(12)]
+    assert {bool(((pair.spoilt > 0) & (pair.clean == 0)).any()) for pair in pairs} == {True, False}
+
+
 def test_a_head_smaller_than_a_crop_is_padded():
     item = Crops({**CONFIG, "crop": 64}, [head], "cpu", change=False)[0]
     assert item["image"].shape == (1, 64, 64, 64)

@@ -25,7 +25,7 @@ from mriuq_cli.api import (
     move,
 )  # fmt: skip
 from mriuq_hetqc.protocols.reading import Bench
-from mriuq_hetqc.protocols.statistics import against_truth, auroc, inside
+from mriuq_hetqc.protocols.statistics import auroc, inside
 from mriuq_hetqc.spoil import add_noise
 
 OWN = ("visual", "algorithmic", "visual_rms", "sigma_recon_median", "recoverable")
@@ -38,7 +38,8 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
     """Return a row for the scan and for each copy."""
     bench = Bench.of(model, case, context)
     rows: list[Row] = []
-    for name, level, image in copies(bench.clean, case.id):
+    for name, level, whole in copies(bench.clean, case.id):
+        image = bench.cut(whole)
         context.progress(len(rows) / 13, f"{case.id} {name} {level}")
         clean = name == "clean"
         reading, scale = (bench.truth, bench.scan.scale) if clean else bench.read(image)
@@ -46,7 +47,7 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
         rows.append({
             "artefact": name, "level": level,
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
-            **({} if clean else against_truth(bench.error(reading, scale)[bench.brain], reading.sigma[bench.brain])),
+            **({} if clean else bench.compared(reading, scale)),
             "features": [round(float(v), 5) for v in reading.features],
             "kind": bench.kind(image, reading),
         })  # fmt: skip
@@ -89,8 +90,8 @@ def report(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
         Table("copies that score worse than their original, share", ("artefact", "level", *heads), _pairs(rows, signs)),
         Table("AUROC, clean against corrupted", ("artefact", "level", *heads), _areas(rows, signs)),
         Table("sigma and error in the brain; each scan's 90 % interval is stretched as the other scans need",
-              ("artefact", "level", "RMSE / sigma", "Spearman", "at best", "AUSE", "ENCE", "coverage", "worst scan",
-               *(f"fifth {k}" for k in range(1, 6))), _errors(rows)),
+              ("artefact", "level", "RMSE / sigma", "Spearman", "at best", "in the head", "AUSE", "ENCE", "coverage",
+               "worst scan", *(f"fifth {k}" for k in range(1, 6))), _errors(rows)),
     ))  # fmt: skip
 
 
@@ -145,7 +146,7 @@ def _errors(rows: Sequence[Row]) -> tuple[tuple[str | float, ...], ...]:
         cover = [inside(row["z"], factor[row["case"]]) for row in found]
         fifths = np.mean([[inside(z, factor[row["case"]]) for z in row["z_by_width"]] for row in found], axis=0)
         means = [float(np.mean([row[name] for row in found]))
-                 for name in ("spearman", "spearman_at_best", "ause", "ence")]  # fmt: skip
+                 for name in ("spearman", "spearman_at_best", "spearman_head", "ause", "ence")]  # fmt: skip
         ratio = float(np.mean([row["rmse"] / row["rms_sigma"] for row in found]))
         lines.append((artefact, level, ratio, *means, float(np.mean(cover)), min(cover), *map(float, fifths)))
     return tuple(lines)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mriuq_cli.api import Case, Context, Curve, Plot, Report, Row, Table
 from mriuq_hetqc.protocols.reading import Bench
-from mriuq_hetqc.protocols.statistics import against_truth, r_squared, spearman
+from mriuq_hetqc.protocols.statistics import r_squared, spearman
 from mriuq_hetqc.spoil import add_noise
 
 LEVELS = [10 - 0.5 * k for k in range(41)]
@@ -33,9 +33,9 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
     for number, decibel in enumerate(LEVELS):
         context.progress(number / len(LEVELS), f"{case.id} {decibel:g} dB")
         generator = torch.Generator(context.device).manual_seed(zlib.crc32(case.id.encode()))
-        image = add_noise(bench.clean, decibel, generator)
+        image = bench.cut(add_noise(bench.clean, decibel, generator))
         reading, scale = bench.read(image)
-        found = against_truth(bench.error(reading, scale)[bench.brain], reading.sigma[bench.brain])
+        found = bench.compared(reading, scale)
         for name in ("rmse", "rms_sigma", "median_error", "median_sigma", "sigma_q1", "sigma_q3"):
             found[name] = float(found[name]) * scale  # type: ignore[arg-type]
         rows.append({"decibel": decibel, "noise_estimate": noise_estimate(image), **found})
@@ -62,7 +62,7 @@ def report(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
     lines = [(case, *_figures(levels)) for case, levels in scans.items()]
     mean = ("mean", *(float(np.mean([line[k] for line in lines])) for k in range(1, len(lines[0]))))
     columns = ("scan", "R² (RMSE)", "R² (MSE)", "R² (median error)", "R² of a noise estimate", "levels of right size",
-               "ratio, smallest", "ratio, largest", "Spearman", "at best", "AUSE", "ENCE")  # fmt: skip
+               "ratio, smallest", "ratio, largest", "Spearman", "at best", "in the head", "AUSE", "ENCE")  # fmt: skip
     tables = [Table("sigma against error over 41 levels of noise, brain", columns, (*lines, mean))]
     if len(scans) > 2:
         across = [spearman(*(np.array([levels[k][name] for levels in scans.values()]) for name in
@@ -91,6 +91,5 @@ def _figures(levels: Sequence[Row]) -> tuple[float, ...]:
     return (
         r_squared(sigma, error), r_squared(sigma, [e**2 for e in error]), r_squared(sigma, column("median_error")),
         r_squared(column("noise_estimate"), error), right, float(ratio.min()), float(ratio.max()),
-        float(np.mean(column("spearman"))), float(np.mean(column("spearman_at_best"))), float(np.mean(column("ause"))),
-        float(np.mean(column("ence"))),
+        *(float(np.mean(column(name))) for name in ("spearman", "spearman_at_best", "spearman_head", "ause", "ence")),
     )  # fmt: skip

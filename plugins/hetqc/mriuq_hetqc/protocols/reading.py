@@ -13,11 +13,14 @@ from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
+from mriuq_hetqc.protocols.statistics import against_truth, order
 from mriuq_hetqc.quality import figures, grounds_of
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 
 _LEAST = 20_000
 """Voxels of brain below which the head is taken instead."""
+_BRAIN_ALONE = 0.7
+"""Share of brain among the voxels that are not 0 above which a scan is taken for a stripped one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +54,12 @@ class Bench:
         """The brain of the clean scan."""
         return self.truth.brain if int(self.truth.brain.sum()) >= _LEAST else self.truth.head
 
+    def cut(self, image: Tensor) -> Tensor:
+        """Empty what is empty around a brain that came without its head: scanners spoil heads, not brains."""
+        filled = self.clean > 0
+        stripped = self.truth.classes is not None and bool(self.truth.brain[filled].float().mean() > _BRAIN_ALONE)
+        return image * filled if stripped else image
+
     def read(self, image: Tensor) -> tuple[Reading, float]:
         """Return the reading of a copy and the scale that the network divided it by."""
         scale = full_scale(image)
@@ -61,10 +70,12 @@ class Bench:
         other = other_than_t1(replace(self.scan, image=image), self.context.device)
         return {d.name: d.value for d in describe(reading, other, volume=self.scan.voxel_volume)}
 
-    def error(self, reading: Reading, scale: float) -> Tensor:
-        """Return clean minus recovered, as a share of full scale."""
+    def compared(self, reading: Reading, scale: float) -> dict[str, object]:
+        """Return what :func:`against_truth` says of the brain, as shares of full scale, and ``spearman_head``."""
         with torch.inference_mode():
-            return self.clean / scale - reading.recovered
+            error = self.clean / scale - reading.recovered
+        found = against_truth(error[self.brain], reading.sigma[self.brain])
+        return {**found, "spearman_head": order(error[self.truth.head], reading.sigma[self.truth.head])}
 
     def scores(self, reading: Reading) -> dict[str, float]:
         """Return the figures of a reading, ``visual`` among them where the weights come with reference scans."""

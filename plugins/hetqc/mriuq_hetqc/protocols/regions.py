@@ -59,7 +59,7 @@ def _below(classes: Tensor, overlap: float) -> Tensor:
 
 
 def _both_tasks(bench: Bench, image: Tensor, truth: Tensor) -> dict[str, float]:
-    reading, _ = bench.read(image)
+    reading, _ = bench.read(bench.cut(image))
     assert reading.classes is not None
     grey, found = truth == 2, reading.classes == 2
     dice = 2 * float((grey & found).sum()) / max(float(grey.sum() + found.sum()), 1.0)

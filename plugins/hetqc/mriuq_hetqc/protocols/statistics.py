@@ -62,6 +62,13 @@ def spearman(a: Array, b: Array) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
+def order(error: Tensor, sigma: Tensor) -> float:
+    """Return Spearman's correlation of the size of errors ``(n,)`` and sigma ``(n,)``, on a sample of them."""
+    step = max(1, len(error) // _SAMPLED)
+    few, spread = (part[::step].double().cpu().numpy() for part in (error.abs(), sigma))
+    return spearman(few, spread)
+
+
 def ause(error: Array, sigma: Array) -> float:
     """Return the area between the sparsification curves by sigma and by the error, over that of a random order."""
 

@@ -1,0 +1,30 @@
+"""Copies as they would have been acquired: a brain that came stripped was a head when it was scanned."""
+
+import torch
+
+from mriuq_cli.api import Context
+from mriuq_hetqc.infer import Reading
+from mriuq_hetqc.protocols.reading import Bench
+
+
+def bench_of(brain_edge):
+    """Return a filled cube of 20 voxels in empty space; the brain is a cube of so many voxels in its midst."""
+    clean = torch.zeros(32, 32, 32)
+    clean[6:26, 6:26, 6:26] = 1
+    classes = torch.zeros(32, 32, 32, dtype=torch.long)
+    inner = slice(16 - brain_edge // 2, 16 + brain_edge // 2)
+    classes[inner, inner, inner] = 2
+    truth = Reading(image=clean, residual=clean, sigma=clean, head=clean > 0, classes=classes, sigma_task=clean,
+                    features=torch.zeros(1))  # fmt: skip
+    return Bench(None, Context(), None, clean, truth)
+
+
+def test_faults_reach_the_air_around_a_head():
+    noisy = torch.rand(32, 32, 32)
+    assert bench_of(12).cut(noisy) is noisy
+
+
+def test_the_surroundings_of_a_stripped_brain_stay_empty():
+    bench = bench_of(20)
+    found = bench.cut(torch.rand(32, 32, 32) + 0.5)
+    assert torch.equal(found > 0, bench.clean > 0)
