@@ -167,7 +167,15 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def test_a_second_interrupt_does_not_cut_short_the_clean_up(exam, monkeypatch):
+@pytest.fixture
+def interruptible():
+    """Interrupts reach Python, also where the tests were started in the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_interrupt_does_not_cut_short_the_clean_up(exam, monkeypatch, interruptible):
     removed = case_module._removed
 
     def impatient(paths):
