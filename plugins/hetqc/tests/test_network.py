@@ -48,3 +48,12 @@ def test_what_is_said_of_a_voxel_does_not_depend_on_what_is_far_away():
     other[:, :, 48:] = 0
     first, second = network(image), network(other)
     assert torch.equal(first.log_variance[:, :, :16], second.log_variance[:, :, :16])
+
+
+def test_the_second_map_takes_a_share_of_the_input_out():
+    network = FoldedUNet((4, 4), multi_task=False).eval()
+    torch.nn.init.zeros_(network.clean.head.weight)
+    with torch.no_grad():
+        network.clean.head.bias.copy_(torch.tensor([0.25, -6.0, 0.75]).repeat(8))
+    image = torch.rand(1, 1, 8, 8, 8)
+    assert torch.allclose(image + network(image).residual, 0.25 + 0.25 * image)
