@@ -22,11 +22,14 @@ from mriuq_cli.present.protocol import protocol_tables
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.protocols.artefacts import report, stretch
-from mriuq_hetqc.quality import MEANINGS, grounds_of
+from mriuq_hetqc.quality import KSPACE, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
 
 STANDARD = 1.6449
-STRENGTH = 0.1
-"""Of the linear readings: the inverse of their regularisation."""
+STRENGTH, RIDGE = 0.3, 30.0
+"""Inverse regularisation of what tells names apart, and regularisation of what foretells the loss of overlap."""
+EMPHASIS = 3.0
+"""How much larger than the network's features those figures count, before regularisation, that k-space shows."""
+HEADLINES = ("visual", "algorithmic")
 
 
 def main() -> None:
@@ -35,18 +38,23 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, nargs="+", default=[])
     parser.add_argument("--write", type=Path)
     words = parser.parse_args()
-    held = [row for path in words.held for row in with_visual(rows_of(path))]
+    held = rows_of(words.held)
     for title, wanted in (("real", False), ("simulated", True)):
         rows = [row for row in held if simulated(row) is wanted]
         if rows:
             show(title, rows)
     if words.shipped:
-        shipped = with_visual([row for path in words.shipped for row in rows_of(path)])
-        write(words.write, held, shipped)
+        write(words.write, held, rows_of(words.shipped))
 
 
-def rows_of(path):
-    return [row for group in json.loads(path.read_text())["groups"] for row in group["rows"]]
+def rows_of(paths):
+    """Return the rows of some files, with headlines by readings of the same weights that never saw the head."""
+    found = defaultdict(list)
+    for data in (json.loads(path.read_text()) for path in paths):
+        found[tuple(one["sha256"] for one in data["weights"])] += [
+            row for group in data["groups"] for row in group["rows"]
+        ]
+    return [row for rows in found.values() for row in with_headlines(rows)]
 
 
 def simulated(row):
@@ -76,32 +84,55 @@ def fit(rows, names, label):
     x = np.array([grounds_of(row["features"], row) for row in rows])
     y = np.array([names.index(label(row)) for row in rows])
     mean, sd = x.mean(0), x.std(0) + 1e-6
+    sd[-KSPACE:] /= EMPHASIS
     fitted = LogisticRegression(C=STRENGTH, max_iter=5000, class_weight="balanced").fit((x - mean) / sd, y)
     weights, bias = fitted.coef_, fitted.intercept_
     if len(names) == 2:
         weights, bias = np.vstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
-    return {"names": list(names), "mean": mean.round(6).tolist(), "sd": sd.round(6).tolist(),
-            "weights": weights.round(6).tolist(), "bias": bias.round(6).tolist()}  # fmt: skip
+    return as_data(names, mean, sd, weights, bias)
+
+
+def fit_loss(rows):
+    """Fit the logarithm of what overlap of tissues a copy has lost, read off the brain."""
+    from sklearn.linear_model import Ridge
+
+    x = np.array([brain_grounds_of(row["brain_features"], row) for row in rows])
+    y = np.log([row["loss"] + LEAST_LOSS for row in rows])
+    mean, sd = x.mean(0), x.std(0) + 1e-6
+    fitted = Ridge(alpha=RIDGE).fit((x - mean) / sd, y)
+    return as_data(("loss",), mean, sd, fitted.coef_[None], np.array([fitted.intercept_]))
+
+
+def as_data(names, mean, sd, weights, bias):
+    numbers = {"mean": mean, "sd": sd, "weights": weights, "bias": bias}
+    return {"names": list(names), **{name: values.round(6).tolist() for name, values in numbers.items()}}
+
+
+def values(reading, grounds):
+    x = (grounds - np.array(reading["mean"])) / np.array(reading["sd"])
+    return np.array(reading["weights"]) @ x + np.array(reading["bias"])
 
 
 def logits(reading, row):
-    x = (grounds_of(row["features"], row) - np.array(reading["mean"])) / np.array(reading["sd"])
-    return np.array(reading["weights"]) @ x + np.array(reading["bias"])
+    return values(reading, grounds_of(row["features"], row))
 
 
 def is_spoilt(row):
     return "clean" if row["artefact"] == "clean" else "spoilt"
 
 
-def with_visual(rows):
-    """Give each row the log-odds of being spoilt by a reading that never saw its head."""
+def with_headlines(rows):
+    """Give each row the headlines by readings that never saw its head."""
     found = []
     for case in dict.fromkeys(row["case"] for row in rows):
-        reading = fit([row for row in rows if row["case"] != case], ("clean", "spoilt"), is_spoilt)
+        others = [row for row in rows if row["case"] != case]
+        reading, loss = fit(others, ("clean", "spoilt"), is_spoilt), fit_loss(others)
         for row in rows:
             if row["case"] == case:
                 clean, spoilt = logits(reading, row)
-                found.append({**row, "visual": float(spoilt - clean)})
+                (lost,) = values(loss, brain_grounds_of(row["brain_features"], row))
+                headlines = {"visual": float(spoilt - clean), "algorithmic": float(np.exp(lost)) - LEAST_LOSS}
+                found.append({**row, **headlines})
     return found
 
 
@@ -116,13 +147,14 @@ def write(folder, held, shipped):
     readings = {
         "spoilt": fit(shipped, ("clean", "spoilt"), is_spoilt),
         "artefacts": fit(shipped, artefacts, lambda row: row["artefact"]),
+        "loss": fit_loss(shipped),
     }
     reference = reference_rows(shipped)
     familiar(shipped, reference)
     real = [row for row in held if not simulated(row) and row["artefact"] != "clean"]
     data = {
         "stretch": round(stretch(real) / STANDARD, 4),
-        "scores": {n: yardstick(shipped if n == "visual" else held, n) for n in MEANINGS if n in held[0]},
+        "scores": {n: yardstick(shipped if n in HEADLINES else held, n) for n in MEANINGS if n in held[0]},
         "readings": readings,
         "kind": {"names": list(reference[0]), "rows": [[known(v) for v in row.values()] for row in reference]},
     }
@@ -193,7 +225,7 @@ def descriptors_of_nothing():
 
     empty = torch.zeros(4, 4, 4)
     nothing = Reading(image=empty, residual=empty, sigma=empty, head=empty > 0, classes=empty.long(), sigma_task=empty,
-                      features=torch.zeros(1))  # fmt: skip
+                      features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
     return describe(nothing, 0.0)
 
 

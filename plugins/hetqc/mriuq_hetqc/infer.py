@@ -33,8 +33,8 @@ class Reading:
         form); None without the task.
     sigma_task
         Standard deviation of the segmentation, unitless; None without the task.
-    features
-        Float32 ``(C,)``: mean of the network's deepest image over the head.
+    features, brain_features
+        Float32 ``(C,)``: mean of the network's deepest image over the head, and over the brain.
     epistemic
         Standard deviation of the cleaned image over passes with dropout, or None.
     """
@@ -46,6 +46,7 @@ class Reading:
     classes: Tensor | None
     sigma_task: Tensor | None
     features: Tensor
+    brain_features: Tensor
     epistemic: Tensor | None = None
 
     @property
@@ -85,16 +86,18 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
     if answer.logits is not None and answer.task_log_variance is not None:
         classes = answer.logits[0].max(0).indices[:x, :y, :z]  # many times as quick as argmax
         sigma_task = cut((0.5 * answer.task_log_variance).exp())
+    brain = head if classes is None else classes > 0
     return Reading(
         image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head,
-        classes=classes, sigma_task=sigma_task, features=_pooled(answer.features, head),
+        classes=classes, sigma_task=sigma_task,
+        features=_pooled(answer.features, head), brain_features=_pooled(answer.features, brain),
         epistemic=_spread(model, batch, cut, passes, seed) if passes else None,
     )  # fmt: skip
 
 
-def _pooled(features: Tensor, head: Tensor) -> Tensor:
-    """Return the mean over the head of each channel."""
-    where = torch.nn.functional.interpolate(head.float()[None, None], size=features.shape[-3:], mode="area")[0, 0]
+def _pooled(features: Tensor, region: Tensor) -> Tensor:
+    """Return the mean over a region of each channel."""
+    where = torch.nn.functional.interpolate(region.float()[None, None], size=features.shape[-3:], mode="area")[0, 0]
     where = where.to(features)
     return ((features[0] * where).sum((1, 2, 3)) / where.sum().clamp_min(1e-6)).float()
 

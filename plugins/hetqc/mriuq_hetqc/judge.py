@@ -11,7 +11,7 @@ from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.predict import clean_estimate
-from mriuq_hetqc.quality import MEANINGS, figures, grounds_of
+from mriuq_hetqc.quality import MEANINGS, figures, grounds_of, headlines
 from mriuq_hetqc.scan import Scan, prepare
 
 METHOD = "hetqc"
@@ -40,9 +40,9 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     reading = read_scan(model, scan, context.device, passes=passes, seed=context.seed)
     other = other_than_t1(scan, context.device)
     context.progress(0.8, "figures")
-    found = figures(reading)
+    found = figures(reading, scan.band)
     ground = grounds_of(reading.features.tolist(), found)
-    found = {"visual": known.readings["spoilt"].against(ground, "spoilt"), **found}
+    found |= headlines(reading, found, known)
     if reading.epistemic is not None:
         found["epistemic"] = float(reading.epistemic[reading.brain].square().mean().sqrt())
     wanted = bool(options.get("maps"))

@@ -48,7 +48,7 @@ def mriuq_method() -> Method:
         presets=_PRESETS,
         default_preset="small",
         weights=_HERE / "weights",
-        default_weights="small",
+        default_weights="simulated",
         recipes=_HERE / "recipes",
         card=_HERE / "CARD.md",
         citation="Shaw, Sudre, Ourselin, Cardoso: Estimating MRI Image Quality via Image Reconstruction Uncertainty",

@@ -13,26 +13,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from mriuq_hetqc.infer import Reading
+from mriuq_hetqc.kspace import of_kspace
 from mriuq_hetqc.region import widened
+from mriuq_hetqc.yardsticks import Yardsticks
 
 _LEAST = 20_000
 """Voxels below which a region is not taken for what it is called: a scan with no more brain than that shows none."""
 _SAMPLED = 500_000
-_BRIGHT, _COARSE, _FAR = 0.15, 4, 3
-"""Level of what is taken for head, on cells of so many voxels; air begins so many cells away from it."""
-_LEAST_AIR = 5_000
-_ZSCORE, _MAD = 10.0, 1.4826
 _LITTLE = 1e-6
 """Added to figures before their logarithm is taken: some are 0 in good scans."""
 _NEAR = 2
 """Voxels around grey matter in which the segmentation is decided."""
 
 MEANINGS = {
-    "visual": "log-odds of being spoilt, whole head, read off the network's features: how it looks",
-    "algorithmic": "mean sigma of the segmentation in the brain: how good it is for telling tissues apart",
+    "visual": "log-odds of being spoilt, read off the network's features in the head and k-space: how it looks",
+    "algorithmic": "expected loss of Dice's overlap of brain tissues, read off the network's features in the brain",
     "sigma_recon_median": "median sigma of cleaning, brain",
     "sigma_recon_q1": "first quartile of it",
     "sigma_recon_q3": "third quartile of it",
@@ -41,25 +38,35 @@ MEANINGS = {
     "sigma_recon_mean": "mean of it",
     "recoverable": "root mean square of what was removed, brain",
     "visual_rms": "root of mean sigma^2 and what was removed^2, whole head",
+    "sigma_task_mean": "mean sigma of the segmentation in the brain",
     "sigma_task_median": "median sigma of the segmentation about grey matter",
     "sigma_task_p90": "90th percentile of it",
-    "air_artefact": "share of the air around the head that is 10 robust standard deviations above its median",
-    "air_level": "root mean square of that air",
     "ratio_brain_head": "mean sigma of cleaning in the brain over that in the head: below 1 for artefacts outside it",
+    "kspace_peak": "logarithm of the brightest point of k-space over those around it: spikes",
+    "echo": "amplitude of the largest echo along an axis, as a share of the image: ghosts, moves, cut k-space",
+    "ghost": "the same of echoes that stand alone: regular ghosts",
     "epistemic": "root mean square spread of the cleaned brain over passes with dropout",
 }
 """What each figure is; the first two are the headlines."""
 
 _GROUNDS = (
-    "visual_rms", "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "algorithmic",
-    "sigma_task_p90", "ratio_brain_head",
+    "visual_rms", "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean",
+    "sigma_task_p90", "ratio_brain_head", "kspace_peak", "echo", "ghost",
 )  # fmt: skip
+KSPACE = 3
+"""How many of these, the last ones, are figures of k-space."""
+_BRAIN_GROUNDS = (
+    "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean", "sigma_task_median",
+    "sigma_task_p90",
+)  # fmt: skip
+LEAST_LOSS = 0.01
+"""Added to a loss of overlap before its logarithm is taken."""
 
 
-def figures(reading: Reading) -> dict[str, float]:
-    """Return figures of :data:`MEANINGS`: those that need no reading of features, nor passes with dropout.
+def figures(reading: Reading, band: Sequence[float]) -> dict[str, float]:
+    """Return figures of :data:`MEANINGS`: those that need no linear reading, nor passes with dropout.
 
-    Those of the segmentation only where the network has one.
+    Those of the segmentation only where the network has one. ``band`` is that of :class:`mriuq_hetqc.scan.Scan`.
     """
     head = reading.head
     brain = reading.brain if int(reading.brain.sum()) >= _LEAST else head
@@ -76,7 +83,7 @@ def figures(reading: Reading) -> dict[str, float]:
         "recoverable": float(removed.square().mean().sqrt()),
         "visual_rms": float(whole.mean().sqrt()),
         "ratio_brain_head": float(sigma.mean() / reading.sigma[head].mean()),
-        **_of_air(reading.image),
+        **of_kspace(reading.image, band),
     }
     if reading.sigma_task is None or reading.classes is None:
         return found
@@ -84,36 +91,34 @@ def figures(reading: Reading) -> dict[str, float]:
     task = reading.sigma_task[widened(grey, _NEAR) if int(grey.sum()) >= _LEAST else brain]
     middle, high = _quantiles(task, (0.5, 0.9))
     return found | {
-        "algorithmic": float(reading.sigma_task[brain].mean()),
+        "sigma_task_mean": float(reading.sigma_task[brain].mean()),
         "sigma_task_median": middle,
         "sigma_task_p90": high,
     }
 
 
-def _of_air(image: Tensor) -> dict[str, float]:
-    """Return what there is in the air around the head: ghosts and movement show where nothing should be.
-
-    The share is Mortamet's QI1 (Magn Reson Med 62:365, 2009) with cubes of two voxels in place of an opening, and all
-    around the head. Voxels of exactly 0 were masked and are no air; without air both are 0.
-    """
-    small = functional.avg_pool3d(image[None, None], _COARSE, ceil_mode=True)
-    air = ~widened(small > _BRIGHT, _FAR)
-    outside = functional.interpolate(air.float(), size=image.shape, mode="nearest")[0, 0] > 0
-    values = image[outside & (image > 0)]
-    if len(values) < _LEAST_AIR:
-        return {"air_artefact": 0.0, "air_level": 0.0}
-    thinned = values[:: max(1, len(values) // _SAMPLED)]
-    middle = thinned.median()
-    # Whole numbers hold quiet air in one or two grey values: no distance from the median is then typical.
-    spread = float((thinned - middle).abs().median()) * _MAD or float(thinned.std())
-    cubes = functional.avg_pool3d((image * outside)[None, None], 2)
-    bright = int((cubes > float(middle) + _ZSCORE * spread).sum()) * 8
-    return {"air_artefact": min(1.0, bright / len(values)), "air_level": float(values.square().mean().sqrt())}
+def headlines(reading: Reading, found: Mapping[str, float], known: Yardsticks) -> dict[str, float]:
+    """Return ``visual`` and ``algorithmic`` of a reading with these figures."""
+    ground = grounds_of(reading.features.tolist(), found)
+    loss = known.readings["loss"].logits(brain_grounds_of(reading.brain_features.tolist(), found))
+    return {
+        "visual": known.readings["spoilt"].against(ground, "spoilt"),
+        "algorithmic": math.exp(float(loss[0])) - LEAST_LOSS,
+    }
 
 
 def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return what linear readings are made of, ``(c,)``: the network's deepest features and logarithms of figures."""
-    return np.array([*features, *(math.log(found[name] + _LITTLE) for name in _GROUNDS)])
+    """Return what is read of the whole head, ``(c,)``: the network's deepest features and logarithms of figures."""
+    return _joined(features, found, _GROUNDS)
+
+
+def brain_grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return what is read of the brain alone, ``(c,)``."""
+    return _joined(features, found, _BRAIN_GROUNDS)
+
+
+def _joined(features: Sequence[float], found: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([*features, *(math.log(found[name] + _LITTLE) for name in names)])
 
 
 def _quantiles(values: Tensor, at: tuple[float, ...]) -> list[float]:

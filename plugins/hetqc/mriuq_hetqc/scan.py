@@ -51,6 +51,12 @@ class Scan:
         return tuple(float(mm) if _is_near(mm) else 1.0 for mm in ras_geometry(self.geometry).spacing)
 
     @property
+    def band(self) -> tuple[float, ...]:
+        """Share of the working grid's frequencies along each axis that the file's voxels can hold."""
+        native = ras_geometry(self.geometry).spacing
+        return tuple(min(1.0, mm / float(edge)) for mm, edge in zip(self.spacing, native, strict=True))
+
+    @property
     def voxel_volume(self) -> float:
         """Of the working grid, mm^3."""
         return float(np.prod(self.spacing))

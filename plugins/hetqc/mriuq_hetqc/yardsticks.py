@@ -1,8 +1,9 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells spoilt from clean, and artefacts apart. ``kind``: descriptors of reference scans. ``stretch``:
-what sigma is multiplied by so that 1.645 of it hold 90 % of the errors of cleaning.
+``readings``: what tells spoilt from clean, artefacts apart, and how much overlap of tissues is lost. ``kind``:
+descriptors of reference scans. ``stretch``: what sigma is multiplied by so that 1.645 of it hold 90 % of the errors of
+cleaning.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ FILE = "quality.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearReading:
-    """Names ``n`` and what tells them apart: ``softmax(W (g - mean) / sd + b)``, ``W`` ``(n, c)``.
+    """Names ``n`` and a linear value of each: ``W (g - mean) / sd + b``, ``W`` ``(n, c)``.
 
-    ``g`` is :func:`mriuq_hetqc.quality.grounds`.
+    ``g`` is what :mod:`mriuq_hetqc.quality` gathers. Where names exclude one another, values are log-odds.
     """
 
     names: tuple[str, ...]
@@ -36,7 +37,7 @@ class LinearReading:
     bias: NDArray[np.float64]
 
     def logits(self, grounds: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the log-odds of each name, up to a constant."""
+        """Return the value of each name; log-odds are up to a constant."""
         found: NDArray[np.float64] = self.weights @ ((grounds - self.mean) / self.sd) + self.bias
         return found
 
@@ -77,7 +78,7 @@ def load(folder: Path) -> Yardsticks:
         data = json.loads(path.read_bytes())
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
-            readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts")},
+            readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts", "loss")},
             kind=Reference.from_json(data["kind"]),
             stretch=float(data["stretch"]),
         )

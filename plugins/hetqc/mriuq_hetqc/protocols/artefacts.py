@@ -28,7 +28,10 @@ from mriuq_hetqc.protocols.reading import Bench
 from mriuq_hetqc.protocols.statistics import auroc, inside
 from mriuq_hetqc.spoil import add_noise
 
-OWN = ("visual", "algorithmic", "visual_rms", "sigma_recon_median", "recoverable")
+OWN = (
+    "visual", "algorithmic", "visual_rms", "sigma_recon_median", "sigma_task_mean", "recoverable",
+    "kspace_peak", "echo", "ghost",
+)  # fmt: skip
 CLASSICAL = {"snr_total": -1, "snrd_total": -1, "cnr": -1, "cjv": 1, "efc": 1, "fber": -1, "wm2max": -1, "qi_1": 1}
 """Measure to 1 where more of it is worse."""
 LEVEL = 0.9
@@ -47,8 +50,9 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
         rows.append({
             "artefact": name, "level": level,
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
-            **({} if clean else bench.compared(reading, scale)),
+            **({} if clean else bench.compared(reading, scale)), **bench.lost(reading),
             "features": [round(float(v), 5) for v in reading.features],
+            "brain_features": [round(float(v), 5) for v in reading.brain_features],
             "kind": bench.kind(image, reading),
         })  # fmt: skip
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,8 +14,8 @@ from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
-from mriuq_hetqc.protocols.statistics import against_truth, order
-from mriuq_hetqc.quality import figures, grounds_of
+from mriuq_hetqc.protocols.statistics import against_truth, dice, order
+from mriuq_hetqc.quality import figures, headlines
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 
 _LEAST = 20_000
@@ -77,11 +78,18 @@ class Bench:
         found = against_truth(error[self.brain], reading.sigma[self.brain])
         return {**found, "spearman_head": order(error[self.truth.head], reading.sigma[self.truth.head])}
 
+    def lost(self, reading: Reading) -> dict[str, float]:
+        """Return by how much a copy's tissues miss those of the clean scan, where tissues are found."""
+        if reading.classes is None or self.truth.classes is None:
+            return {}
+        tissues = range(1, int(self.truth.classes.max()) + 1)
+        overlaps = [dice(reading.classes == tissue, self.truth.classes == tissue) for tissue in tissues]
+        return {"loss": 1 - float(np.mean(overlaps or [1.0]))}
+
     def scores(self, reading: Reading) -> dict[str, float]:
-        """Return the figures of a reading, ``visual`` among them where the weights come with reference scans."""
-        found = figures(reading)
+        """Return the figures of a reading, the headlines among them where the weights come with reference scans."""
+        found = figures(reading, self.scan.band)
         folder = self.context.weights
         if folder is None or not (folder / yardsticks.FILE).is_file():
             return found
-        ground = grounds_of(reading.features.tolist(), found)
-        return {"visual": yardsticks.load(folder).readings["spoilt"].against(ground, "spoilt"), **found}
+        return {**headlines(reading, found, yardsticks.load(folder)), **found}

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from mriuq_cli.api import Artefact, Case, Context, Curve, Plot, Report, Row, Table, corrupt, draw_in_place, move
 from mriuq_hetqc.protocols.reading import Bench
+from mriuq_hetqc.protocols.statistics import dice
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.spoil import add_noise
 
@@ -27,7 +28,7 @@ _EDGE, _MARGIN = 1.5, 8
 """Softness of an edge and distance from the brain, voxels."""
 _LEAST = 20_000
 """Voxels of head that a region must hold to count as there."""
-_SHOWN = ("sigma_recon_head", "sigma_recon_median", "sigma_task_median", "algorithmic", "dice_grey")
+_SHOWN = ("sigma_recon_head", "sigma_recon_median", "sigma_task_median", "sigma_task_mean", "dice_grey")
 
 
 def measure_partial(model: Any, case: Case, options: Mapping[str, Any], context: Context) -> list[Row]:
@@ -61,10 +62,9 @@ def _below(classes: Tensor, overlap: float) -> Tensor:
 def _both_tasks(bench: Bench, image: Tensor, truth: Tensor) -> dict[str, float]:
     reading, _ = bench.read(bench.cut(image))
     assert reading.classes is not None
-    grey, found = truth == 2, reading.classes == 2
-    dice = 2 * float((grey & found).sum()) / max(float(grey.sum() + found.sum()), 1.0)
+    overlap = dice(reading.classes == 2, truth == 2)
     sigma = reading.sigma[bench.truth.head]
-    return {**bench.scores(reading), "sigma_recon_head": float(sigma.mean()), "dice_grey": dice}
+    return {**bench.scores(reading), "sigma_recon_head": float(sigma.mean()), "dice_grey": overlap}
 
 
 def report_partial(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
@@ -131,7 +131,7 @@ def report_confined(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
     """Return how much each score grows by faults in neck and face, beside the same faults in the brain."""
     clean = {row["case"]: row for row in rows if row["artefact"] == "clean"}
     grown: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
-    names = [name for name in ("visual", "visual_rms", "algorithmic") if name in rows[0]]
+    names = [name for name in ("visual", "visual_rms", "algorithmic", "sigma_task_mean") if name in rows[0]]
     for row in rows:
         if row["artefact"] != "clean":
             for name in names:

@@ -69,6 +69,12 @@ def order(error: Tensor, sigma: Tensor) -> float:
     return spearman(few, spread)
 
 
+def dice(found: Tensor, truth: Tensor) -> float:
+    """Return Dice's overlap of two masks, 1 where both are empty."""
+    size = float(found.sum() + truth.sum())
+    return 2 * float((found & truth).sum()) / size if size else 1.0
+
+
 def ause(error: Array, sigma: Array) -> float:
     """Return the area between the sparsification curves by sigma and by the error, over that of a random order."""
 
