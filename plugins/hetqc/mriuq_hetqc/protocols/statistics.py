@@ -28,15 +28,13 @@ def against_truth(error: Tensor, sigma: Tensor) -> dict[str, object]:
         ``ause``, ``ence`` (20 bins), ``z`` and ``z_by_width`` (quantiles :data:`AT` of ``|error| / sigma``, all and by
         fifths of sigma).
     """
-    e, s = error.abs(), sigma
-    step = max(1, len(e) // _SAMPLED)
-    few, spread = (part[::step].double().cpu().numpy() for part in (e, s))
+    few, spread = _sampled(error, sigma)
     order = np.argsort(spread, kind="stable")
     z = few / spread
     ideal = spread * np.abs(np.random.default_rng(0).normal(size=len(spread)))
     quartiles = np.quantile(spread, (0.25, 0.5, 0.75))
     return {
-        "rmse": float(e.square().mean().sqrt()), "rms_sigma": float(s.square().mean().sqrt()),
+        "rmse": float(error.square().mean().sqrt()), "rms_sigma": float(sigma.square().mean().sqrt()),
         "median_error": float(np.median(few)), "median_sigma": float(quartiles[1]),
         "sigma_q1": float(quartiles[0]), "sigma_q3": float(quartiles[2]),
         "spearman": spearman(few, spread), "spearman_at_best": spearman(ideal, spread), "ause": ause(few, spread),
@@ -64,9 +62,13 @@ def spearman(a: Array, b: Array) -> float:
 
 def order(error: Tensor, sigma: Tensor) -> float:
     """Return Spearman's correlation of the size of errors ``(n,)`` and sigma ``(n,)``, on a sample of them."""
+    return spearman(*_sampled(error, sigma))
+
+
+def _sampled(error: Tensor, sigma: Tensor) -> tuple[Array, Array]:
+    """Return the sizes of errors and sigma, not more than can be sorted quickly."""
     step = max(1, len(error) // _SAMPLED)
-    few, spread = (part[::step].double().cpu().numpy() for part in (error.abs(), sigma))
-    return spearman(few, spread)
+    return error.abs()[::step].double().cpu().numpy(), sigma[::step].double().cpu().numpy()
 
 
 def dice(found: Tensor, truth: Tensor) -> float:
