@@ -21,8 +21,9 @@ import numpy as np
 from mriuq_cli.present.protocol import protocol_tables
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
+from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.protocols.artefacts import report, stretch
-from mriuq_hetqc.quality import KSPACE, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
+from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
 
 STANDARD = 1.6449
 STRENGTH, RIDGE = 0.3, 30.0
@@ -225,7 +226,7 @@ def descriptors_of_nothing():
 
     empty = torch.zeros(4, 4, 4)
     nothing = Reading(image=empty, residual=empty, sigma=empty, head=empty > 0, classes=empty.long(), sigma_task=empty,
-                      features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
+                      kspace={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
     return describe(nothing, 0.0)
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mriuq_cli.api import Case, Cases, ras_geometry, to_ras
+from mriuq_hetqc.kspace import KSPACE, as_input, of_kspace
 from mriuq_hetqc.looks import smooth, thick
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import full_scale, pad_to, prepare, to_working
@@ -31,6 +32,8 @@ _OUTSIDE = 0.1
 
 _CUT_LATER = 0.5
 """Chance that skull or face were cut away after a scanner had spoilt the head, so that no fault shows there."""
+_UNSURE = 0.3
+"""SD by which what is told of k-space is off, since other scanners leave other traces there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +46,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pair:
-    """A corrupted head and the clean one, both scaled by the corrupted one, with labels and places inside the head."""
+    """A corrupted head and the clean one, both scaled by the corrupted one, with labels and places inside the head.
+
+    ``kspace`` is what the network is told of the corrupted head as a whole.
+    """
 
     spoilt: Tensor
     clean: Tensor
     labels: Tensor
     inside: Tensor
+    kspace: Tensor
 
 
 class Crops(Dataset[Any]):
@@ -84,18 +91,18 @@ class Crops(Dataset[Any]):
         rng = np.random.default_rng((int(self.config["seed"]), 1, group))
         generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**62)))
         head = self.heads[int(rng.integers(len(self.heads)))]
-        clean, labels = head.image.float(), head.labels
+        clean, labels, band = head.image.float(), head.labels, (1.0, 1.0, 1.0)
         if self.change:
-            clean, labels = other_scanner(clean, labels, rng, int(self.config["crop"]))
+            clean, labels, band = other_scanner(clean, labels, rng, int(self.config["crop"]))
         bad = spoil(clean, rng, generator).image
         if rng.random() < _CUT_LATER:
             bad = bad * (clean > 0)
         scale = full_scale(bad)
         inside = (clean > _HEAD * full_scale(clean)).flatten().nonzero()[:, 0]
-        return Pair(bad / scale, clean / scale, labels, inside)
+        return Pair(bad / scale, clean / scale, labels, inside, as_input(of_kspace(bad, band)))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return ``image``, ``clean`` and ``weight`` ``(1, n, n, n)`` and ``labels`` ``(n, n, n)``, int64."""
+        """Return ``image``, ``clean``, ``weight`` ``(1, n, n, n)``, ``labels`` ``(n, n, n)``, int64, and ``kspace``."""
         slots, reuse = int(self.config["slots"]), int(self.config["reuse"])
         slot, turn = index % slots, index // slots // reuse
         group = turn * slots + slot
@@ -111,6 +118,7 @@ class Crops(Dataset[Any]):
             "clean": clean[None],
             "weight": near + _OUTSIDE * (1 - near),
             "labels": pair.labels[cube].long(),
+            "kspace": pair.kspace + torch.from_numpy(rng.normal(0, _UNSURE, KSPACE).astype(np.float32)),
         }
 
     def _cube(self, pair: Pair, rng: np.random.Generator) -> tuple[slice, slice, slice]:
@@ -135,19 +143,31 @@ def read_head(read: Callable[[], Case]) -> tuple[Head, tuple[float, ...]]:
     return Head(image, labels), scan.spacing
 
 
-def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least: int) -> tuple[Tensor, Tensor]:
-    """Change a clean head as other scanners, sizes and preparations show it; sides stay at ``least`` voxels or more."""
+def other_scanner(
+    image: Tensor, labels: Tensor, rng: np.random.Generator, least: int
+) -> tuple[Tensor, Tensor, tuple[float, ...]]:
+    """Change a clean head as other scanners, sizes and preparations show it; sides stay at ``least`` voxels or more.
+
+    Returns
+    -------
+    tuple
+        Image, labels, and the share of each axis's frequencies that interpolation left in place.
+    """
+    band = [1.0, 1.0, 1.0]
     if rng.random() < 0.5:
         image, labels = image.flip(0), labels.flip(0)
     if rng.random() < 0.6:
         factor = float(rng.uniform(0.85, 1.25))
         shape = [max(least, round(n * factor)) for n in image.shape]
+        band = [min(1.0, n / size) for n, size in zip(image.shape, shape, strict=True)]
         image = functional.interpolate(image[None, None], size=shape, mode="trilinear", align_corners=False)[0, 0]
         moved = functional.interpolate(labels[None, None].float(), size=shape, mode="nearest-exact")[0, 0]
         labels = moved.to(torch.uint8)
     if rng.random() < 0.2:
         axis, factor = int(rng.integers(3)), float(rng.uniform(2, 5))
-        image = thick(image, axis, max(4, round(image.shape[axis] / factor)))
+        slices = max(4, round(image.shape[axis] / factor))
+        image = thick(image, axis, slices)
+        band[axis] = slices / image.shape[axis]
     image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))
     image = image * smooth(image.shape, rng, 3, 0.2, image.device).exp()
     if rng.random() < 0.3 and bool((labels < 4).any()):
@@ -155,7 +175,7 @@ def other_scanner(image: Tensor, labels: Tensor, rng: np.random.Generator, least
     elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off
         gone = soft_region(image.shape, rng, image.device) >= 0.5
         image, labels = image.masked_fill(gone, 0), labels.masked_fill(gone, _UNKNOWN)
-    return image, labels
+    return image, labels, tuple(band)
 
 
 def _without_skull(image: Tensor, labels: Tensor) -> Tensor:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mriuq_cli.api import WeightsError
+from mriuq_hetqc.kspace import as_input, of_kspace
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import Scan
 
@@ -33,6 +34,8 @@ class Reading:
         form); None without the task.
     sigma_task
         Standard deviation of the segmentation, unitless; None without the task.
+    kspace
+        What :func:`mriuq_hetqc.kspace.of_kspace` says of the scan.
     features, brain_features
         Float32 ``(C,)``: mean of the network's deepest image over the head, and over the brain.
     epistemic
@@ -45,6 +48,7 @@ class Reading:
     head: Tensor
     classes: Tensor | None
     sigma_task: Tensor | None
+    kspace: Mapping[str, float]
     features: Tensor
     brain_features: Tensor
     epistemic: Tensor | None = None
@@ -74,7 +78,9 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
     if device == "cpu":
         model.to(memory_format=torch.channels_last_3d)  # convolutions take two thirds of the time, answers stay
     batch = scan.padded(int(model.multiple)).to(device)
-    answer = model(batch)
+    kspace = of_kspace(scan.image.to(device), scan.band)
+    told = as_input(kspace)[None].to(device)
+    answer = model(batch, told)
     x, y, z = scan.image.shape
 
     def cut(values: Tensor) -> Tensor:
@@ -89,9 +95,9 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
     brain = head if classes is None else classes > 0
     return Reading(
         image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head,
-        classes=classes, sigma_task=sigma_task,
+        classes=classes, sigma_task=sigma_task, kspace=kspace,
         features=_pooled(answer.features, head), brain_features=_pooled(answer.features, brain),
-        epistemic=_spread(model, batch, cut, passes, seed) if passes else None,
+        epistemic=_spread(lambda: cut(model(batch, told).residual), model, passes, seed) if passes else None,
     )  # fmt: skip
 
 
@@ -102,16 +108,16 @@ def _pooled(features: Tensor, region: Tensor) -> Tensor:
     return ((features[0] * where).sum((1, 2, 3)) / where.sum().clamp_min(1e-6)).float()
 
 
-def _spread(model: nn.Module, batch: Tensor, cut: Callable[[Tensor], Tensor], passes: int, seed: int) -> Tensor:
-    """Return the standard deviation of the cleaned image over passes with dropout."""
+def _spread(residual: Callable[[], Tensor], model: nn.Module, passes: int, seed: int) -> Tensor:
+    """Return the standard deviation of the correction over passes with dropout."""
     torch.manual_seed(seed)
     layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Dropout3d)]
-    total = square = torch.zeros((), device=batch.device)
+    total = square = torch.zeros(())
     for layer in layers:
         layer.train()
     try:
         for _ in range(passes):
-            found = cut(model(batch).residual)
+            found = residual()
             total, square = total + found, square + found**2
     finally:
         for layer in layers:

@@ -40,7 +40,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     reading = read_scan(model, scan, context.device, passes=passes, seed=context.seed)
     other = other_than_t1(scan, context.device)
     context.progress(0.8, "figures")
-    found = figures(reading, scan.band)
+    found = figures(reading)
     ground = grounds_of(reading.features.tolist(), found)
     found |= headlines(reading, found, known)
     if reading.epistemic is not None:

@@ -2,10 +2,11 @@
 
 Equation 1: ``1/2 exp(-s) (y - f)^2 + 1/2 s`` with ``s = log sigma_r^2``, whose optimum is the expected squared error.
 Equation 2: ``exp(-s) CE + 1/2 s`` with ``s = log sigma_s^2``. Equation 3: their sum. ``s`` is bounded by the network.
-With ``beta`` a voxel's regression loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR
-2022), so that hard voxels are not given up early: 0 is equation 1, 1 gives the mean the gradient of the squared error.
-That factor is divided by its own mean over each image: otherwise the second task would outweigh the first, and the
-noisiest image of a batch would leave the clean ones nothing to learn from.
+With ``beta`` a voxel's loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR 2022), so that
+hard voxels are not given up early, and a few that are wrong and sure of it do not drown the rest: 0 is the equation as
+printed, 1 gives the mean the gradient of the squared error. That factor is divided by its own mean over each image:
+otherwise one task would outweigh the other, and the noisiest image of a batch would leave the clean ones nothing to
+learn from.
 """
 
 from __future__ import annotations
@@ -23,28 +24,32 @@ from mriuq_hetqc.network import CLASSES, Answer
 def regression(error: Tensor, log_variance: Tensor, beta: float = 0.0) -> Tensor:
     """Return equation 1 for each voxel, float32; ``error`` is ``y - f``, its first axis the image of a batch."""
     s = log_variance.float()
-    loss = 0.5 * torch.exp(-s) * error.float().square() + 0.5 * s
+    return _tempered(0.5 * torch.exp(-s) * error.float().square() + 0.5 * s, s, beta)
+
+
+def segmentation(logits: Tensor, log_variance: Tensor, labels: Tensor, beta: float = 0.0) -> Tensor:
+    """Return equation 2 for each voxel, float32; 0 where ``labels`` are not among the classes."""
+    known = labels < logits.shape[1]
+    entropy = functional.cross_entropy(logits.float(), labels.where(known, 0), reduction="none")
+    s = log_variance[:, 0].float()
+    return torch.where(known, _tempered(torch.exp(-s) * entropy + 0.5 * s, s, beta), 0.0)
+
+
+def _tempered(loss: Tensor, s: Tensor, beta: float) -> Tensor:
+    """Multiply losses of voxels, images first, by their variance to the power ``beta``, over its mean in the image."""
     if not beta:
         return loss
     factor = torch.exp(beta * s.detach())
     return loss * factor / factor.flatten(1).mean(1).reshape(-1, *(1,) * (s.dim() - 1))
 
 
-def segmentation(logits: Tensor, log_variance: Tensor, labels: Tensor) -> Tensor:
-    """Return equation 2 for each voxel, float32; 0 where ``labels`` are not among the classes."""
-    known = labels < logits.shape[1]
-    entropy = functional.cross_entropy(logits.float(), labels.where(known, 0), reduction="none")
-    s = log_variance[:, 0].float()
-    return torch.where(known, torch.exp(-s) * entropy + 0.5 * s, 0.0)
-
-
 class Objective:
-    """Loss of a batch ``{image, clean, weight, labels}``: equation 3 over the head and a little of what is around it.
+    """Loss of a batch of :class:`mriuq_hetqc.dataset.Crops`: equation 3 over the head and a little of what is around.
 
     Parameters
     ----------
     beta
-        See :func:`regression`.
+        0 for the equations as printed; see above.
     grey_only
         Whether the segmentation tells grey matter from everything else, as published, instead of every tissue.
     """
@@ -55,7 +60,7 @@ class Objective:
 
     def __call__(self, model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the loss and its parts, each a scalar; ``ratio`` is RMS error over RMS sigma, 1 if sizes are right."""
-        answer: Answer = model(batch["image"])
+        answer: Answer = model(batch["image"], batch["kspace"])
         weight = batch["weight"]
         error = batch["clean"] - batch["image"] - answer.residual
         total = weight.sum().clamp_min(1.0)
@@ -69,6 +74,6 @@ class Objective:
         if self.grey_only:
             labels = torch.where(labels < CLASSES, (labels == 2).long(), labels)
         known = (labels < answer.logits.shape[1]) * weight[:, 0]
-        task = segmentation(answer.logits, answer.task_log_variance, labels) * weight[:, 0]
+        task = segmentation(answer.logits, answer.task_log_variance, labels, self.beta) * weight[:, 0]
         mean = task.sum() / known.sum().clamp_min(1.0)
         return {**parts, "loss": clean + mean, "task": mean}

@@ -3,7 +3,8 @@
 Folding loses nothing and takes the work to half resolution. The correction is made of two maps, ``r - g x``: what is
 put in, and the share of the input ``x`` that is taken out. Both are smooth where noise gives way to the mean around it,
 while the correction itself is as rough as the noise. There is no norm over the field of view, so what is said of a
-voxel depends on its surroundings alone, not on how much is in the picture.
+voxel does not depend on how much is in the picture. A fault of k-space is spread over the whole of it and hard to tell
+from anatomy in any part, so the decoder that cleans is told what k-space shows (:mod:`mriuq_hetqc.kspace`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mriuq_hetqc.kspace import KSPACE
+
 CLASSES = 4
 """Outside the brain, fluid, grey matter, white matter."""
 SIGMA = (-13.8, 4.0)
@@ -24,6 +27,7 @@ TASK = (-7.0, 5.0)
 """Bounds of ``log sigma_s^2``."""
 _FIRST_SIGMA = -6.0
 """Where ``log sigma_r^2`` starts: sigma 0.05 of full scale."""
+_HIDDEN = 16
 
 
 class Answer(NamedTuple):
@@ -85,21 +89,45 @@ class Block(nn.Sequential):
         )
 
 
-class Decoder(nn.Module):
-    """From the bottom back to the folded grid, with the encoder's images beside."""
+class Film(nn.Module):
+    """Scale and shift channels by what is known of the whole scan (Perez et al., AAAI 2018); at first by nothing."""
 
-    def __init__(self, widths: Sequence[int], outputs: int) -> None:
+    def __init__(self, known: int, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(known, _HIDDEN), nn.LeakyReLU(0.1), nn.Linear(_HIDDEN, 2 * width))
+        nn.init.zeros_(self.layers[-1].weight)
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, x: Tensor, known: Tensor) -> Tensor:
+        """Modulate ``(B, C, x, y, z)`` by ``(B, known)``."""
+        scale, shift = self.layers(known)[..., None, None, None].chunk(2, dim=1)
+        return x * (1 + scale) + shift
+
+
+class Decoder(nn.Module):
+    """From the bottom back to the folded grid, with the encoder's images beside.
+
+    Parameters
+    ----------
+    known
+        How many numbers about the whole scan it is told.
+    """
+
+    def __init__(self, widths: Sequence[int], outputs: int, known: int = 0) -> None:
         super().__init__()
         pairs = list(itertools.pairwise(widths))[::-1]
         self.blocks = nn.ModuleList(Block(below + width, width) for width, below in pairs)
+        self.films = nn.ModuleList(Film(known, width) for width, _ in pairs if known)
         self.head = nn.Conv3d(widths[0], outputs, 1)
 
-    def forward(self, levels: Sequence[Tensor]) -> Tensor:
-        """Map the encoder's images, finest first, to ``(B, outputs, x, y, z)``."""
+    def forward(self, levels: Sequence[Tensor], known: Tensor | None = None) -> Tensor:
+        """Map the encoder's images, finest first, and ``(B, known)`` to ``(B, outputs, x, y, z)``."""
         x = levels[-1]
-        for block, beside in zip(self.blocks, levels[-2::-1], strict=True):
+        for depth, beside in enumerate(levels[-2::-1]):
             x = functional.interpolate(x, scale_factor=2, mode="trilinear", align_corners=False)
-            x = block(torch.cat((x, beside), dim=1))
+            x = self.blocks[depth](torch.cat((x, beside), dim=1))
+            if known is not None:
+                x = self.films[depth](x, known)
         found: Tensor = self.head(x)
         return found
 
@@ -122,7 +150,7 @@ class FoldedUNet(nn.Module):
         self.multiple = 2 ** len(widths)
         self.dropout = nn.Dropout3d(dropout)
         self.encoder = nn.ModuleList(Block(a, b) for a, b in zip((8, *widths[:-1]), widths, strict=True))
-        self.clean = Decoder(widths, 24)
+        self.clean = Decoder(widths, 24, known=KSPACE)
         self.task = Decoder(widths, 8 * (CLASSES + 1)) if multi_task else None
         self._begin()
 
@@ -139,8 +167,8 @@ class FoldedUNet(nn.Module):
         with torch.no_grad():
             self.clean.head.bias.copy_(torch.tensor([0.0, _FIRST_SIGMA, 0.0]).repeat(8))
 
-    def forward(self, image: Tensor) -> Answer:
-        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``."""
+    def forward(self, image: Tensor, kspace: Tensor) -> Answer:
+        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``, and ``(B, KSPACE)``."""
         levels = []
         x = fold(image)
         for depth, block in enumerate(self.encoder):
@@ -148,7 +176,7 @@ class FoldedUNet(nn.Module):
             if depth >= len(self.encoder) - 2:
                 x = self.dropout(x)
             levels.append(x)
-        clean = unfold(self.clean(levels))
+        clean = unfold(self.clean(levels, kspace))
         residual = clean[:, :1].float() - clean[:, 2:].float() * image
         log_variance = bounded(clean[:, 1:2], SIGMA)
         if self.task is None:

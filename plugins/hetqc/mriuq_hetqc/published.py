@@ -63,8 +63,11 @@ class PublishedUNet(nn.Module):
         nn.init.zeros_(self.clean.value.bias)
         nn.init.constant_(self.clean.spread.bias, -6.0)
 
-    def forward(self, image: Tensor) -> Answer:
-        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``; two classes, grey matter or not."""
+    def forward(self, image: Tensor, kspace: Tensor | None = None) -> Answer:
+        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``; two classes, grey matter or not.
+
+        What ``kspace`` shows is not looked at.
+        """
         levels = []
         x = image
         for depth, block in enumerate(self.encoder):

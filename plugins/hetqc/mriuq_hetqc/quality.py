@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mriuq_hetqc.infer import Reading
-from mriuq_hetqc.kspace import of_kspace
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.yardsticks import Yardsticks
 
@@ -53,8 +52,6 @@ _GROUNDS = (
     "visual_rms", "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean",
     "sigma_task_p90", "ratio_brain_head", "kspace_peak", "echo", "ghost",
 )  # fmt: skip
-KSPACE = 3
-"""How many of these, the last ones, are figures of k-space."""
 _BRAIN_GROUNDS = (
     "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean", "sigma_task_median",
     "sigma_task_p90",
@@ -63,10 +60,10 @@ LEAST_LOSS = 0.01
 """Added to a loss of overlap before its logarithm is taken."""
 
 
-def figures(reading: Reading, band: Sequence[float]) -> dict[str, float]:
+def figures(reading: Reading) -> dict[str, float]:
     """Return figures of :data:`MEANINGS`: those that need no linear reading, nor passes with dropout.
 
-    Those of the segmentation only where the network has one. ``band`` is that of :class:`mriuq_hetqc.scan.Scan`.
+    Those of the segmentation only where the network has one.
     """
     head = reading.head
     brain = reading.brain if int(reading.brain.sum()) >= _LEAST else head
@@ -83,7 +80,7 @@ def figures(reading: Reading, band: Sequence[float]) -> dict[str, float]:
         "recoverable": float(removed.square().mean().sqrt()),
         "visual_rms": float(whole.mean().sqrt()),
         "ratio_brain_head": float(sigma.mean() / reading.sigma[head].mean()),
-        **of_kspace(reading.image, band),
+        **reading.kspace,
     }
     if reading.sigma_task is None or reading.classes is None:
         return found

@@ -6,6 +6,7 @@ import torch
 from round_head import head
 
 from mriuq_hetqc.dataset import Crops, other_scanner
+from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.spoil import ARTEFACTS, add_noise, soft_region, spoil
 
 CONFIG = {"crop": 32, "reuse": 2, "slots": 2, "seed": 3}
@@ -24,6 +25,22 @@ def test_crops_have_the_shapes_that_the_loss_expects():
     assert item["image"].shape == item["clean"].shape == item["weight"].shape == (1, 32, 32, 32)
     assert item["labels"].shape == (32, 32, 32)
     assert set(item["labels"].unique().tolist()) <= {0, 1, 2, 3}
+    assert item["kspace"].shape == (KSPACE,)
+
+
+def test_crops_of_a_spoilt_head_are_told_nearly_the_same_of_its_k_space():
+    crops = Crops({**CONFIG, "reuse": 8, "slots": 1}, [head], "cpu", change=True)
+    told = torch.stack([crops[index]["kspace"] for index in range(8)])
+    assert 0 < float(told.std(0).max()) < 0.7
+    assert torch.allclose(told.mean(0), crops._pair(0).kspace, atol=0.5)
+
+
+def test_frequencies_that_interpolation_made_up_are_stated():
+    image, labels = torch.ones(40, 40, 40), torch.full((40, 40, 40), 2, dtype=torch.uint8)
+    for seed in range(20):
+        seen, _, band = other_scanner(image, labels, np.random.default_rng(seed), 32)
+        larger = [n / 40 for n in seen.shape]
+        assert all(share <= min(1, 1 / factor) + 1e-6 for share, factor in zip(band, larger, strict=True))
 
 
 def test_a_head_without_labels_says_so_in_every_voxel():
@@ -69,5 +86,5 @@ def test_regions_go_from_nothing_to_all():
 def test_what_lies_beyond_the_field_of_view_has_no_tissue():
     image, labels = torch.ones(32, 32, 32), torch.full((32, 32, 32), 2, dtype=torch.uint8)
     for seed in range(60):
-        seen, known = other_scanner(image, labels, np.random.default_rng(seed), 32)
+        seen, known, _ = other_scanner(image, labels, np.random.default_rng(seed), 32)
         assert bool(((seen > 0) | (known != 2)).all())

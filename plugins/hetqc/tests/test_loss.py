@@ -61,3 +61,13 @@ def test_a_noisy_image_takes_nothing_from_a_clean_one_beside_it():
     alone = s.detach()[1:].clone().requires_grad_()
     regression(error[1:], alone, 0.5).sum().backward()
     assert torch.allclose(beside, alone.grad[0])
+
+
+def test_a_few_voxels_that_are_wrong_and_sure_of_it_do_not_drown_the_rest():
+    logits = torch.tensor([[4.0, 0.2], [0.0, 0.0]]).reshape(1, 2, 1, 1, 2)
+    sure = torch.tensor([-7.0, 0.0]).reshape(1, 1, 1, 1, 2)
+    labels = torch.ones(1, 1, 1, 2, dtype=torch.long)
+    printed, tempered = (segmentation(logits, sure, labels, beta)[0, 0, 0] for beta in (0.0, 0.5))
+    assert float(printed[0] / printed[1]) > 5 * float(tempered[0] / tempered[1])
+    even = torch.full_like(sure, -1.0)
+    torch.testing.assert_close(segmentation(logits, even, labels, 0.5), segmentation(logits, even, labels))

@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.network import SIGMA, FoldedUNet, bounded, fold, unfold
 from mriuq_hetqc.published import PublishedUNet
 
 PAPER = (30, 60, 120, 240, 480)
+NOTHING = torch.zeros(1, KSPACE)
 
 
 @pytest.mark.parametrize(("multi_task", "count"), [(False, 14_488_292), (True, 19_665_665)])
@@ -24,7 +26,7 @@ def test_folding_loses_nothing():
 
 @pytest.mark.parametrize("network", [FoldedUNet((4, 4, 4), multi_task=True), PublishedUNet((4, 6, 8), multi_task=True)])
 def test_a_fresh_network_hands_the_scan_back_and_is_unsure_by_the_same_everywhere(network):
-    answer = network.eval()(torch.rand(1, 1, 16, 16, 16))
+    answer = network.eval()(torch.rand(1, 1, 16, 16, 16), NOTHING)
     assert float(answer.residual.detach().abs().max()) < 0.05
     assert torch.exp(0.5 * answer.log_variance.detach()).mean() == pytest.approx(0.05, rel=0.5)
     assert answer.logits.shape[2:] == answer.task_log_variance.shape[2:] == (16, 16, 16)
@@ -46,7 +48,7 @@ def test_what_is_said_of_a_voxel_does_not_depend_on_what_is_far_away():
     image = torch.rand(1, 1, 64, 16, 16)
     other = image.clone()
     other[:, :, 48:] = 0
-    first, second = network(image), network(other)
+    first, second = network(image, NOTHING), network(other, NOTHING)
     assert torch.equal(first.log_variance[:, :, :16], second.log_variance[:, :, :16])
 
 
@@ -56,4 +58,18 @@ def test_the_second_map_takes_a_share_of_the_input_out():
     with torch.no_grad():
         network.clean.head.bias.copy_(torch.tensor([0.25, -6.0, 0.75]).repeat(8))
     image = torch.rand(1, 1, 8, 8, 8)
-    assert torch.allclose(image + network(image).residual, 0.25 + 0.25 * image)
+    assert torch.allclose(image + network(image, NOTHING).residual, 0.25 + 0.25 * image)
+
+
+def test_what_k_space_shows_reaches_the_decoder_that_cleans_and_no_other():
+    torch.manual_seed(0)
+    network = FoldedUNet((4, 4, 4), multi_task=True).eval()
+    image, told = torch.rand(1, 1, 16, 16, 16), torch.tensor([[0.0, 2.0, 1.0]])
+    untaught = network(image, told)
+    assert torch.equal(untaught.log_variance, network(image, NOTHING).log_variance)
+    for film in network.clean.films:
+        torch.nn.init.normal_(film.layers[-1].weight)
+    first, second = network(image, NOTHING), network(image, told)
+    assert not torch.equal(first.log_variance, second.log_variance)
+    assert torch.equal(first.logits, second.logits)
+    assert torch.equal(first.features, second.features)

@@ -10,7 +10,7 @@ from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, grounds_of, headlines
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
-WHOLE = (1.0, 1.0, 1.0)
+SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002}
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,8 @@ def reading():
     sigma = torch.full((48, 48, 48), 0.2).masked_fill(classes > 0, 0.1)
     return Reading(
         image=image, residual=torch.full_like(image, 0.03), sigma=sigma, head=image > 0, classes=classes,
-        sigma_task=torch.full_like(image, 0.7), features=torch.tensor([1.0, 2.0]), brain_features=torch.tensor([3.0]),
+        sigma_task=torch.full_like(image, 0.7), kspace=SHOWN, features=torch.tensor([1.0, 2.0]),
+        brain_features=torch.tensor([3.0]),
     )  # fmt: skip
 
 
@@ -35,16 +36,16 @@ def linear(names, n, last):
 
 
 def test_figures_are_those_that_are_explained(reading):
-    found = figures(reading, WHOLE)
+    found = figures(reading)
     assert set(found) <= set(MEANINGS)
     assert found["sigma_recon_median"] == pytest.approx(0.1)
     assert found["sigma_task_mean"] == pytest.approx(0.7)
     assert found["recoverable"] == pytest.approx(0.03)
-    assert {"kspace_peak", "echo", "ghost"} <= set(found)
+    assert {name: found[name] for name in SHOWN} == SHOWN
 
 
 def test_headlines_read_the_head_and_the_brain_apart(reading):
-    found = figures(reading, WHOLE)
+    found = figures(reading)
     whole, inner = grounds_of([1.0, 2.0], found), brain_grounds_of([3.0], found)
     readings = {
         "spoilt": linear(("clean", "spoilt"), len(whole), 5.0),
@@ -60,9 +61,9 @@ def test_what_lies_outside_the_brain_does_not_reach_its_grounds(reading):
     other = figures(
         Reading(
             image=reading.image + outside * 0.5, residual=reading.residual, sigma=reading.sigma + outside * 1.0,
-            head=reading.head, classes=reading.classes, sigma_task=reading.sigma_task, features=reading.features,
-            brain_features=reading.brain_features,
-        ), WHOLE,
+            head=reading.head, classes=reading.classes, sigma_task=reading.sigma_task, kspace=SHOWN,
+            features=reading.features, brain_features=reading.brain_features,
+        )
     )  # fmt: skip
-    assert np.array_equal(brain_grounds_of([3.0], other)[:5], brain_grounds_of([3.0], figures(reading, WHOLE))[:5])
-    assert other["visual_rms"] > 2 * figures(reading, WHOLE)["visual_rms"]
+    assert np.array_equal(brain_grounds_of([3.0], other)[:5], brain_grounds_of([3.0], figures(reading))[:5])
+    assert other["visual_rms"] > 2 * figures(reading)["visual_rms"]

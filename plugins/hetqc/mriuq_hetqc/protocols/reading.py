@@ -88,7 +88,7 @@ class Bench:
 
     def scores(self, reading: Reading) -> dict[str, float]:
         """Return the figures of a reading, the headlines among them where the weights come with reference scans."""
-        found = figures(reading, self.scan.band)
+        found = figures(reading)
         folder = self.context.weights
         if folder is None or not (folder / yardsticks.FILE).is_file():
             return found
