@@ -1,12 +1,14 @@
-"""From measured copies of heads to what ships beside hetqc's weights, ``quality.json``, with figures of its readings.
+"""From measured copies of heads to what ships beside hetqc's weights: ``quality.json`` and ``calibration.json``.
+
+Figures of the readings are printed.
 
     mriuq evaluate hetqc HEADS --weights HALF --protocol artefacts --out held.json
     mriuq evaluate hetqc HEADS --weights ALL --seen --protocol artefacts --out shipped.json
-    python benchmarks/hetqc_yardsticks.py --held held.json --shipped shipped.json [--write FOLDER]
+    python benchmarks/hetqc_yardsticks.py --held held.json --shipped shipped.json [--write FOLDER --heads HEADS]
 
 ``--held``: heads that the weights in question never saw, a file for each set of weights. ``--shipped``: heads read by
-the weights that ship. A linear reading never sees the head that it is tried on. Ids that begin with ``t1w-`` are
-simulated heads.
+the weights that ship. A linear reading never sees the head that it is tried on, and the stretch of an interval neither.
+Ids that begin with ``t1w-`` are simulated heads.
 """
 
 from __future__ import annotations
@@ -18,11 +20,17 @@ from pathlib import Path
 
 import numpy as np
 
+from mriuq_cli.data.layouts import find_cohort
+from mriuq_cli.data.reader import read_case
+from mriuq_cli.hooks.manager import get_plugin
 from mriuq_cli.present.protocol import protocol_tables
+from mriuq_cli.uncertainty.conformal import Calibration, Factors, write_calibration
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.kspace import KSPACE
-from mriuq_hetqc.protocols.artefacts import report, stretch
+from mriuq_hetqc.protocols.artefacts import report
+from mriuq_hetqc.protocols.intervals import LEVEL, stretch, stretches
+from mriuq_hetqc.protocols.statistics import inside
 from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
 
 STANDARD = 1.6449
@@ -37,7 +45,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("held", "shipped"):
         parser.add_argument(f"--{name}", type=Path, nargs="+", default=[])
-    parser.add_argument("--write", type=Path)
+    for name in ("write", "heads"):
+        parser.add_argument(f"--{name}", type=Path)
     words = parser.parse_args()
     held = rows_of(words.held)
     for title, wanted in (("real", False), ("simulated", True)):
@@ -45,7 +54,11 @@ def main() -> None:
         if rows:
             show(title, rows)
     if words.shipped:
-        write(words.write, held, rows_of(words.shipped))
+        data, reference = descriptions(held, rows_of(words.shipped))
+    if words.shipped and words.write:
+        (words.write / "quality.json").write_text(json.dumps(data) + "\n")
+        write_calibration(words.write / "calibration.json", calibration(held, reference, words))
+        print(f"wrote quality.json and calibration.json into {words.write}")
 
 
 def rows_of(paths):
@@ -140,8 +153,8 @@ def with_headlines(rows):
 # What ships -----------------------------------------------------------------------------------------------------------
 
 
-def write(folder, held, shipped):
-    """Print how the readings do on heads left out, and write ``quality.json``."""
+def descriptions(held, shipped):
+    """Print how the readings do on heads left out; return what ``quality.json`` holds, and descriptors of heads."""
     artefacts = tuple(dict.fromkeys(row["artefact"] for row in shipped))
     right = named_right(shipped, artefacts)
     print(f"artefact named right, heads left out one at a time: {right:.1%} of {len(shipped)}")
@@ -152,20 +165,43 @@ def write(folder, held, shipped):
     }
     reference = reference_rows(shipped)
     familiar(shipped, reference)
-    real = [row for row in held if not simulated(row) and row["artefact"] != "clean"]
-    data = {
-        "stretch": round(stretch(real) / STANDARD, 4),
-        "scores": {n: yardstick(shipped if n in HEADLINES else held, n) for n in MEANINGS if n in held[0]},
-        "readings": readings,
-        "kind": {"names": list(reference[0]), "rows": [[known(v) for v in row.values()] for row in reference]},
-    }
-    if folder:
-        (folder / "quality.json").write_text(json.dumps(data) + "\n")
-        print(f"wrote {folder / 'quality.json'}, stretch {data['stretch']}")
+    scores = {n: yardstick(shipped if n in HEADLINES else held, n) for n in MEANINGS if n in held[0]}
+    return {"scores": scores, "readings": readings}, reference
+
+
+def calibration(held, reference, words):
+    """Return how far sigma is stretched, what that holds on real heads left out, and how these look."""
+    spoilt = [row for row in held if not simulated(row) and row["artefact"] != "clean"]
+    factors, own = stretches(spoilt), stretch(spoilt) / STANDARD
+    by_head, by_artefact = defaultdict(list), defaultdict(list)
+    for row in spoilt:
+        share = inside(row["z"], factors[row["case"]])
+        by_head[row["case"]].append(share)
+        by_artefact[f"simulated {row['artefact']}"].append(share)
+    shares = [np.mean(found) for found in by_head.values()]
+    found = Factors(own, own, float(np.mean(shares)), float(np.std(shares, ddof=1)), float(min(shares)),
+                    {name: float(np.mean(found)) for name, found in by_artefact.items()})  # fmt: skip
+    print(f"stretch {own:.4f}, coverage by head {found.coverage:.3f}, SD {found.sd:.3f}, worst {found.worst:.3f}")
+    rows = np.array([[known(v) for v in row.values()] for row in reference], dtype=float)
+    weights = {one["sha256"] for path in words.held for one in json.loads(path.read_text())["weights"]}
+    return Calibration(
+        method="hetqc", weights_sha256=tuple(sorted(weights)), level=LEVEL, rule="plug-in", n=len(by_head),
+        subjects=fingerprints(words.heads, by_head), factors={"recovered": {"t1": found}},
+        familiarity={"t1": Reference(tuple(reference[0]), rows)},
+    )  # fmt: skip
+
+
+def fingerprints(folder, names):
+    """Return the fingerprints of the heads of these names."""
+    refs = find_cohort([folder], get_plugin("hetqc").method.inputs, complete=True).refs
+    cases = [read_case(ref) for ref in refs if ref.id in names]
+    if len(cases) < len(names):
+        raise SystemExit(f"{folder} holds {len(cases)} of {len(names)} heads")
+    return tuple(tuple(sorted(case.fingerprints.values())) for case in cases)
 
 
 def known(value):
-    return round(float(value), 5) if value is not None and np.isfinite(value) else None
+    return np.nan if value is None else round(float(value), 5)
 
 
 def yardstick(rows, name):

@@ -33,8 +33,9 @@ _HOMES = {
     "mriuq_cli.data.kspace": ("KSpace", "read_kspace"),
     "mriuq_cli.data.case": ("Case",),
     "mriuq_cli.inference.shipped": ("shipped_model",),
-    "mriuq_cli.metrics.image": ("Similarity",),
+    "mriuq_cli.metrics.image": ("Similarity", "gradient_magnitude"),
     "mriuq_cli.metrics.judge": ("classical_measures",),
+    "mriuq_cli.metrics.tables": ("paired_difference",),
     "mriuq_cli.physics.signal": (
         "spin_echo", "fast_spin_echo", "inversion_recovery", "spoiled_gradient_echo",
         "inversion_prepared_gradient_echo", "t2_decay", "look_locker", "look_locker_t1", "diffusion", "nulling_time",
@@ -67,6 +68,7 @@ _HOMES = {
     "mriuq_cli.physics.artefact": ("Artefact", "corrupt", "draw_artefacts"),
     "mriuq_cli.present.figures": ("Panel", "comparison"),
     "mriuq_cli.uncertainty.estimate": ("Check", "Descriptor", "Estimate", "Prediction"),
+    "mriuq_cli.uncertainty.conformal": ("calibrate_estimate", "read_calibration"),
     "mriuq_cli.uncertainty.familiarity": ("Familiarity", "Reference", "familiarity_of"),
     "mriuq_cli.uncertainty.judgement": ("Judgement", "Score", "Yardstick"),
 }  # fmt: skip

@@ -58,7 +58,8 @@ def test_the_core_wheel_holds_every_module_and_the_licence(wheels: list[Path]) -
 @pytest.mark.skipif(not SHIPPED.exists(), reason=f"no weights at {SHIPPED.relative_to(ROOT)}")
 def test_the_wheels_of_plugins_hold_their_weights_in_ten_megabytes(wheels: list[Path]) -> None:
     for wheel, folder in zip(wheels[1:], ("mriuq_hetqc/weights/simulated", "mriuq_qrunet/weights/impute"), strict=True):
-        assert {f"{folder}/weights.safetensors", f"{folder}/weights.json"} <= names(wheel)
+        expected = ("weights.safetensors", "weights.json", "calibration.json")
+        assert {f"{folder}/{name}" for name in expected} <= names(wheel)
         assert wheel.stat().st_size < 10_000_000
     assert "mriuq_hetqc/weights/simulated/quality.json" in names(wheels[1])
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mriuq_cli.api import Case, Context, Judgement, Score, familiarity_of, shipped_model
+from mriuq_cli.api import (
+    Case,
+    Context,
+    Judgement,
+    Score,
+    calibrate_estimate,
+    familiarity_of,
+    read_calibration,
+    shipped_model,
+)  # fmt: skip
 from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
@@ -17,7 +26,9 @@ from mriuq_hetqc.scan import Scan, prepare
 METHOD = "hetqc"
 PASSES = 8
 """Passes with dropout for the epistemic uncertainty."""
+CALIBRATION = "calibration.json"
 _HEADLINES = ("visual", "algorithmic")
+_SCAN = "t1"
 
 
 def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement:
@@ -34,6 +45,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     context.progress(0.0, "prepare")
     model, shipped = shipped_model(METHOD, None, context.device)
     known = yardsticks.load(shipped.folder)
+    calibration = read_calibration(shipped.folder / CALIBRATION, METHOD)
     scan = prepare(volume.data, case.geometry, case.id)
     context.progress(0.2, "network")
     passes = PASSES if options.get("epistemic") else 0
@@ -46,12 +58,18 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     if reading.epistemic is not None:
         found["epistemic"] = float(reading.epistemic[reading.brain].square().mean().sqrt())
     wanted = bool(options.get("maps"))
+    estimates, notes = {}, ()
+    if wanted:
+        raw = clean_estimate(volume.data, scan, reading)
+        estimates["recovered"], note = calibrate_estimate(raw, "recovered", (_SCAN,), calibration)
+        notes = note.warnings
     return Judgement(
         scores={name: _score(name, found[name], known) for name in MEANINGS if name in found},
         artefacts=known.readings["artefacts"].shares(ground),
-        familiarity=familiarity_of(describe(reading, other, volume=scan.voxel_volume), known.kind),
-        estimates={"recovered": clean_estimate(volume.data, scan, reading, stretch=known.stretch)} if wanted else {},
+        familiarity=familiarity_of(describe(reading, other, volume=scan.voxel_volume), calibration.familiarity[_SCAN]),
+        estimates=estimates,
         maps=_maps(scan, reading) if wanted else {},
+        notes=notes,
         facts={"Scale": scan.scale, "BrainMillilitres": round(float(reading.brain.sum()) * scan.voxel_volume / 1000)},
     )
 

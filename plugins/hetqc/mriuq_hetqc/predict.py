@@ -9,8 +9,9 @@ import numpy as np
 from torch import nn
 
 from mriuq_cli.api import Case, Context, Estimate, InputError, Prediction
-from mriuq_hetqc import yardsticks
+from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
+from mriuq_hetqc.kind import describe
 from mriuq_hetqc.scan import Scan, prepare
 
 LEVEL = 0.9
@@ -33,22 +34,20 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     scan = prepare(case.volumes[name].data, case.geometry, case.id)
     context.progress(0.2, "network")
     reading = read_scan(model, scan, context.device)
+    other = other_than_t1(scan, context.device)
     context.progress(0.8, "finish")
-    recovered = clean_estimate(case.volumes[name].data, scan, reading, stretch=_stretch(context))
-    maps = {"sigma-recon": scan.restore(reading.sigma * scan.scale)}
-    return Prediction({"recovered": recovered}, available=tuple(case.volumes), maps=maps)
+    return Prediction(
+        {"recovered": clean_estimate(case.volumes[name].data, scan, reading)},
+        available=tuple(case.volumes),
+        maps={"sigma-recon": scan.restore(reading.sigma * scan.scale)},
+        descriptors=describe(reading, other, volume=scan.voxel_volume),
+    )
 
 
-def _stretch(context: Context) -> float:
-    """Return what bounds are stretched by so that they hold on unseen heads; 1 for weights that do not say."""
-    folder = context.weights
-    return yardsticks.load(folder).stretch if folder and (folder / yardsticks.FILE).is_file() else 1.0
-
-
-def clean_estimate(image: np.ndarray[Any, Any], scan: Scan, reading: Reading, *, stretch: float) -> Estimate:
-    """Return the cleaned image in the unit of the scan; the mask is where the scan is not empty."""
+def clean_estimate(image: np.ndarray[Any, Any], scan: Scan, reading: Reading) -> Estimate:
+    """Return the cleaned image in the unit of the scan, not calibrated; the mask is where the scan is not empty."""
     mask = image != 0
     clean = np.maximum(image + scan.restore(reading.residual * scan.scale), 0)
-    half = scan.restore(reading.sigma * scan.scale * (_TIMES * stretch))
+    half = scan.restore(reading.sigma * scan.scale * _TIMES)
     value, half = (np.where(mask, part, np.float32(0)) for part in (clean, half))
     return Estimate(value, value - half, value + half, mask, LEVEL, unit="a.u.", kind="mean")

@@ -1,9 +1,7 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells spoilt from clean, artefacts apart, and how much overlap of tissues is lost. ``kind``:
-descriptors of reference scans. ``stretch``: what sigma is multiplied by so that 1.645 of it hold 90 % of the errors of
-cleaning.
+``readings``: what tells spoilt from clean, artefacts apart, and how much overlap of tissues is lost.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mriuq_cli.api import Reference, WeightsError, Yardstick
+from mriuq_cli.api import WeightsError, Yardstick
 
 FILE = "quality.json"
 
@@ -60,8 +58,6 @@ class Yardsticks:
 
     scores: Mapping[str, Yardstick]
     readings: Mapping[str, LinearReading]
-    kind: Reference
-    stretch: float
 
 
 @cache
@@ -79,8 +75,6 @@ def load(folder: Path) -> Yardsticks:
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
             readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts", "loss")},
-            kind=Reference.from_json(data["kind"]),
-            stretch=float(data["stretch"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(

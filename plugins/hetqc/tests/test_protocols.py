@@ -11,7 +11,7 @@ from mriuq_cli.data.case import Case
 from mriuq_cli.data.geometry import geometry_from_affine
 from mriuq_cli.data.volume import Volume
 from mriuq_hetqc.network import FoldedUNet
-from mriuq_hetqc.protocols import PROTOCOLS, artefacts, noise, pairs, regions
+from mriuq_hetqc.protocols import PROTOCOLS, artefacts, intervals, noise, pairs, regions
 from mriuq_hetqc.protocols.statistics import AT, against_truth, auroc, ause, inside, r_squared, spearman
 
 SHAPE = (64, 72, 64)
@@ -89,6 +89,7 @@ def test_a_perfect_sigma_is_linear_and_of_the_right_size():
 
 def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
     z = [1.6449 * q for q in AT]
+    sharp = intervals.condensed(*np.random.default_rng(0).uniform(0.1, 1, (3, 1000)))
     plain = dict.fromkeys((f"classical {n}" for n in artefacts.CLASSICAL), 1.0)
     rows = [
         {"case": case, "artefact": "clean", "level": "", "algorithmic": 1.0, "visual_rms": 1.0,
@@ -99,10 +100,10 @@ def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
     rows += [
         {**row, "artefact": "motion", "level": "strong", "algorithmic": 0.5, "visual_rms": 2.0, **worse, "z": z,
          "z_by_width": [z] * 5, "spearman": 0.0, "spearman_at_best": 0.5, "spearman_head": 0.4, "ause": 1.0,
-         "ence": 0.5, "rmse": 2.0, "rms_sigma": 1.0}
+         "ence": 0.5, "rmse": 2.0, "rms_sigma": 1.0, "gradient_spearman": 0.1, "gradient_ause": 0.9, "sharp": sharp}
         for row in rows
     ]  # fmt: skip
-    pairs_table, areas, errors = artefacts.report(rows, {}).tables
+    pairs_table, areas, errors, rivals = artefacts.report(rows, {}).tables
     line = dict(zip(pairs_table.columns, pairs_table.rows[0], strict=True))
     assert (line["visual_rms"], line["algorithmic"], line["cnr"], line["cjv"]) == (1, 0, 1, 1)
     assert math.isnan(line["qi_1"])
@@ -110,6 +111,29 @@ def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
     line = dict(zip(errors.columns, errors.rows[0], strict=True))
     assert line["RMSE / sigma"] == 2
     assert line["coverage"] == pytest.approx(0.9, abs=0.01)
+    assert [row[:2] for row in rivals.rows] == [("motion", "strong"), ("all", "")]
+
+
+@pytest.mark.parametrize("known", ["place", "intensity", "nothing"])
+def test_sigma_beats_the_rivals_that_do_not_know_what_it_knows(known):
+    rng = np.random.default_rng(0)
+    rows = []
+    for case in "abcd":
+        value = rng.uniform(0, 1, 50_000)
+        sigma = {"place": rng.choice([0.02, 0.2], value.size), "intensity": 0.02 + 0.2 * np.floor(value * 10) / 10,
+                 "nothing": np.full(value.size, 0.1)}[known]  # fmt: skip
+        size = np.abs(rng.normal(0, sigma))
+        z = [float(q) for q in np.quantile(size / sigma, AT)]
+        rows.append({"case": case, "artefact": "motion", "level": "strong", "z": z,
+                     "sharp": intervals.condensed(size, sigma, value)})  # fmt: skip
+    found = intervals.rivals(rows, intervals.stretches(rows))
+    line = dict(zip(found.columns, found.rows[0], strict=True))
+    truth = 2 * 1.6449 + 20 * 2 * (0.10314 - 1.6449 * 0.05)  # of a normal error of SD 1: width, and 20 E(|e| - 1.6449)+
+    assert line["interval score"] == pytest.approx(np.mean(sigma) * truth, rel=0.02)
+    assert (line["interval score"] < 0.9 * line["of one width"]) == (known != "nothing")
+    assert (line["to"] < -0.1 * line["interval score"]) == (known == "place")
+    assert line["lower on"] == 4 or known == "nothing"
+    assert line["of width by intensity"] == pytest.approx(line["interval score"], rel=0.02) or known == "place"
 
 
 def test_the_plane_of_partial_noise_covers_the_stated_share_of_grey_matter():

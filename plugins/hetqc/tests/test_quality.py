@@ -51,7 +51,7 @@ def test_headlines_read_the_head_and_the_brain_apart(reading):
         "spoilt": linear(("clean", "spoilt"), len(whole), 5.0),
         "loss": linear(("loss",), len(inner), -0.5),
     }
-    said = headlines(reading, found, Yardsticks({}, readings, None, 1.0))
+    said = headlines(reading, found, Yardsticks({}, readings))
     assert said["visual"] == pytest.approx(5.0)
     assert said["algorithmic"] == pytest.approx(math.exp(-1.5) - LEAST_LOSS)
 

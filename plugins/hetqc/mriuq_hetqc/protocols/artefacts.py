@@ -24,8 +24,9 @@ from mriuq_cli.api import (
     draw_in_place,
     move,
 )  # fmt: skip
+from mriuq_hetqc.protocols import intervals
 from mriuq_hetqc.protocols.reading import Bench
-from mriuq_hetqc.protocols.statistics import auroc, inside
+from mriuq_hetqc.protocols.statistics import auroc
 from mriuq_hetqc.spoil import add_noise
 
 OWN = (
@@ -34,7 +35,6 @@ OWN = (
 )  # fmt: skip
 CLASSICAL = {"snr_total": -1, "snrd_total": -1, "cnr": -1, "cjv": 1, "efc": 1, "fber": -1, "wm2max": -1, "qi_1": 1}
 """Measure to 1 where more of it is worse."""
-LEVEL = 0.9
 
 
 def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context) -> list[Row]:
@@ -50,7 +50,8 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
         rows.append({
             "artefact": name, "level": level,
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
-            **({} if clean else bench.compared(reading, scale)), **bench.lost(reading),
+            **({} if clean else bench.compared(reading, scale) | bench.against_rivals(reading, scale)),
+            **bench.lost(reading),
             "features": [round(float(v), 5) for v in reading.features],
             "brain_features": [round(float(v), 5) for v in reading.brain_features],
             "kind": bench.kind(image, reading),
@@ -88,14 +89,15 @@ def copies(clean: Tensor, name: str) -> Iterator[tuple[str, str, Tensor]]:
 def report(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
     """Return what is told apart, beside every classical measure, and size, order and coverage of sigma."""
     own = [name for name in OWN if name in rows[0]]
+    spoilt = [row for row in rows if row["artefact"] != "clean"]
+    factors = intervals.stretches(spoilt)
     signs = dict.fromkeys(own, 1) | {f"classical {name}": sign for name, sign in CLASSICAL.items()}
     heads = tuple(name.removeprefix("classical ") for name in signs)
     return Report((
         Table("copies that score worse than their original, share", ("artefact", "level", *heads), _pairs(rows, signs)),
         Table("AUROC, clean against corrupted", ("artefact", "level", *heads), _areas(rows, signs)),
-        Table("sigma and error in the brain; each scan's 90 % interval is stretched as the other scans need",
-              ("artefact", "level", "RMSE / sigma", "Spearman", "at best", "in the head", "AUSE", "ENCE", "coverage",
-               "worst scan", *(f"fifth {k}" for k in range(1, 6))), _errors(rows)),
+        intervals.errors(spoilt, factors),
+        intervals.rivals(spoilt, factors),
     ))  # fmt: skip
 
 
@@ -141,36 +143,3 @@ def _areas(rows: Sequence[Row], signs: Mapping[str, int]) -> tuple[tuple[str | f
         ))
         for (artefact, level), found in _kinds(rows).items()
     )  # fmt: skip
-
-
-def _errors(rows: Sequence[Row]) -> tuple[tuple[str | float, ...], ...]:
-    factor = stretches(rows)
-    lines: list[tuple[str | float, ...]] = []
-    for (artefact, level), found in _kinds(rows).items():
-        cover = [inside(row["z"], factor[row["case"]]) for row in found]
-        fifths = np.mean([[inside(z, factor[row["case"]]) for z in row["z_by_width"]] for row in found], axis=0)
-        means = [float(np.mean([row[name] for row in found]))
-                 for name in ("spearman", "spearman_at_best", "spearman_head", "ause", "ence")]  # fmt: skip
-        ratio = float(np.mean([row["rmse"] / row["rms_sigma"] for row in found]))
-        lines.append((artefact, level, ratio, *means, float(np.mean(cover)), min(cover), *map(float, fifths)))
-    return tuple(lines)
-
-
-def stretch(rows: Sequence[Row]) -> float:
-    """Return how many sigma hold 90 % of errors, on average over scans and copies."""
-    scans: dict[str, list[Sequence[float]]] = defaultdict(list)
-    for row in rows:
-        scans[row["case"]].append(row["z"])
-    low, high = 0.0, 50.0
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        share = np.mean([np.mean([inside(z, middle) for z in found]) for found in scans.values()])
-        low, high = (middle, high) if share < LEVEL else (low, middle)
-    return high
-
-
-def stretches(rows: Sequence[Row]) -> dict[str, float]:
-    """Return for each scan the factor that the other scans give; a single scan has its own."""
-    bad = [row for row in rows if row["artefact"] != "clean"]
-    names = {row["case"] for row in bad}
-    return {name: stretch([row for row in bad if row["case"] != name or len(names) == 1]) for name in names}

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mriuq_cli.api import Case, Context
+from mriuq_cli.api import Case, Context, gradient_magnitude
 from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
-from mriuq_hetqc.protocols.statistics import against_truth, dice, order
+from mriuq_hetqc.protocols.intervals import condensed
+from mriuq_hetqc.protocols.statistics import against_truth, ause, dice, order, sampled, spearman
 from mriuq_hetqc.quality import figures, headlines
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 
@@ -73,10 +74,25 @@ class Bench:
 
     def compared(self, reading: Reading, scale: float) -> dict[str, object]:
         """Return what :func:`against_truth` says of the brain, as shares of full scale, and ``spearman_head``."""
-        with torch.inference_mode():
-            error = self.clean / scale - reading.recovered
+        error = self._error(reading, scale)
         found = against_truth(error[self.brain], reading.sigma[self.brain])
         return {**found, "spearman_head": order(error[self.truth.head], reading.sigma[self.truth.head])}
+
+    def against_rivals(self, reading: Reading, scale: float) -> dict[str, object]:
+        """Return ``sharp`` (:func:`mriuq_hetqc.protocols.intervals.condensed`) and how the gradient orders errors."""
+        brain, recovered = self.brain, reading.recovered
+        slope = torch.from_numpy(gradient_magnitude(recovered.cpu().numpy(), brain.cpu().numpy()))
+        size, sigma, value, gradient = sampled(
+            self._error(reading, scale)[brain].abs(), reading.sigma[brain], recovered[brain], slope
+        )
+        return {
+            "sharp": condensed(size, sigma, value),
+            "gradient_ause": ause(size, gradient), "gradient_spearman": spearman(size, gradient),
+        }  # fmt: skip
+
+    def _error(self, reading: Reading, scale: float) -> Tensor:
+        with torch.inference_mode():
+            return self.clean / scale - reading.recovered
 
     def lost(self, reading: Reading) -> dict[str, float]:
         """Return by how much a copy's tissues miss those of the clean scan, where tissues are found."""

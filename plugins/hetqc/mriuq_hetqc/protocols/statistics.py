@@ -28,7 +28,7 @@ def against_truth(error: Tensor, sigma: Tensor) -> dict[str, object]:
         ``ause``, ``ence`` (20 bins), ``z`` and ``z_by_width`` (quantiles :data:`AT` of ``|error| / sigma``, all and by
         fifths of sigma).
     """
-    few, spread = _sampled(error, sigma)
+    few, spread = sampled(error.abs(), sigma)
     order = np.argsort(spread, kind="stable")
     z = few / spread
     ideal = spread * np.abs(np.random.default_rng(0).normal(size=len(spread)))
@@ -62,13 +62,13 @@ def spearman(a: Array, b: Array) -> float:
 
 def order(error: Tensor, sigma: Tensor) -> float:
     """Return Spearman's correlation of the size of errors ``(n,)`` and sigma ``(n,)``, on a sample of them."""
-    return spearman(*_sampled(error, sigma))
+    return spearman(*sampled(error.abs(), sigma))
 
 
-def _sampled(error: Tensor, sigma: Tensor) -> tuple[Array, Array]:
-    """Return the sizes of errors and sigma, not more than can be sorted quickly."""
-    step = max(1, len(error) // _SAMPLED)
-    return error.abs()[::step].double().cpu().numpy(), sigma[::step].double().cpu().numpy()
+def sampled(*parts: Tensor) -> list[Array]:
+    """Return values of the same voxels of each ``(n,)``, not more than can be sorted quickly."""
+    step = max(1, len(parts[0]) // _SAMPLED)
+    return [part[::step].double().cpu().numpy() for part in parts]
 
 
 def dice(found: Tensor, truth: Tensor) -> float:
