@@ -1,14 +1,10 @@
 """From measured copies of heads to what ships beside hetqc's weights: ``quality.json`` and ``calibration.json``.
 
-Figures of the readings are printed.
+    mriuq evaluate hetqc HEADS --weights WEIGHTS --protocol artefacts --out rows.json
+    python benchmarks/hetqc_yardsticks.py rows.json ... [--write WEIGHTS --heads HEADS]
 
-    mriuq evaluate hetqc HEADS --weights HALF --protocol artefacts --out held.json
-    mriuq evaluate hetqc HEADS --weights ALL --seen --protocol artefacts --out shipped.json
-    python benchmarks/hetqc_yardsticks.py --held held.json --shipped shipped.json [--write FOLDER --heads HEADS]
-
-``--held``: heads that the weights in question never saw, a file for each set of weights. ``--shipped``: heads read by
-the weights that ship. A linear reading never sees the head that it is tried on, and the stretch of an interval neither.
-Ids that begin with ``t1w-`` are simulated heads.
+The heads are real ones that the weights never saw. Tables are printed: there, neither a linear reading nor the stretch
+of an interval has seen the head that it is tried on.
 """
 
 from __future__ import annotations
@@ -31,58 +27,46 @@ from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.protocols.artefacts import report
 from mriuq_hetqc.protocols.intervals import LEVEL, stretch, stretches
 from mriuq_hetqc.protocols.statistics import inside
-from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
+from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
+from mriuq_hetqc.yardsticks import LinearReading
 
 STANDARD = 1.6449
-STRENGTH, RIDGE = 0.3, 30.0
+STRENGTH, RIDGE = 0.03, 30.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells the loss of overlap."""
-EMPHASIS = 3.0
+EMPHASIS = 20.0
 """How much larger than the network's features those figures count, before regularisation, that k-space shows."""
-HEADLINES = ("visual", "algorithmic")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ("held", "shipped"):
-        parser.add_argument(f"--{name}", type=Path, nargs="+", default=[])
+    parser.add_argument("rows", type=Path, nargs="+")
     for name in ("write", "heads"):
         parser.add_argument(f"--{name}", type=Path)
     words = parser.parse_args()
-    held = rows_of(words.held)
-    for title, wanted in (("real", False), ("simulated", True)):
-        rows = [row for row in held if simulated(row) is wanted]
-        if rows:
-            show(title, rows)
-    if words.shipped:
-        data, reference = descriptions(held, rows_of(words.shipped))
-    if words.shipped and words.write:
+    sha256, rows = rows_of(words.rows)
+    rows = with_headlines(rows)
+    show(rows)
+    data, reference = descriptions(rows)
+    if words.write:
         (words.write / "quality.json").write_text(json.dumps(data) + "\n")
-        write_calibration(words.write / "calibration.json", calibration(held, reference, words))
+        write_calibration(words.write / "calibration.json", calibration(rows, reference, sha256, words.heads))
         print(f"wrote quality.json and calibration.json into {words.write}")
 
 
 def rows_of(paths):
-    """Return the rows of some files, with headlines by readings of the same weights that never saw the head."""
-    found = defaultdict(list)
-    for data in (json.loads(path.read_text()) for path in paths):
-        found[tuple(one["sha256"] for one in data["weights"])] += [
-            row for group in data["groups"] for row in group["rows"]
-        ]
-    return [row for rows in found.values() for row in with_headlines(rows)]
+    """Return the hash of the weights that measured, and the rows of all files."""
+    reports = [json.loads(path.read_text()) for path in paths]
+    (sha256,) = {one["sha256"] for report in reports for one in report["weights"]}
+    return sha256, [row for report in reports for group in report["groups"] for row in group["rows"]]
 
 
-def simulated(row):
-    return row["case"].startswith("t1w-")
-
-
-def show(title, rows):
-    """Print the tables of the protocol, with the reading that the weights do not have yet."""
+def show(rows):
+    """Print the tables of the protocol, with the readings that the weights do not have yet."""
     from dataclasses import asdict
 
     from rich.console import Console
 
-    found = report(rows, {})
-    group = {"name": f"{title} heads", "rows": rows, "tables": [asdict(table) for table in found.tables]}
+    group = {"name": "unseen", "rows": rows, "tables": [asdict(table) for table in report(rows, {}).tables]}
     console = Console(width=240)
     for table in protocol_tables({"groups": [group]}):
         console.print(table)
@@ -91,19 +75,17 @@ def show(title, rows):
 # Linear readings ------------------------------------------------------------------------------------------------------
 
 
-def fit(rows, names, label):
-    """Fit a multinomial logistic reading of some rows; ``label(row)`` is one of ``names``."""
+def fit(rows):
+    """Fit what tells artefacts and clean scans apart."""
     from sklearn.linear_model import LogisticRegression
 
+    names = tuple(dict.fromkeys(row["artefact"] for row in rows))
     x = np.array([grounds_of(row["features"], row) for row in rows])
-    y = np.array([names.index(label(row)) for row in rows])
+    y = np.array([names.index(row["artefact"]) for row in rows])
     mean, sd = x.mean(0), x.std(0) + 1e-6
     sd[-KSPACE:] /= EMPHASIS
     fitted = LogisticRegression(C=STRENGTH, max_iter=5000, class_weight="balanced").fit((x - mean) / sd, y)
-    weights, bias = fitted.coef_, fitted.intercept_
-    if len(names) == 2:
-        weights, bias = np.vstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
-    return as_data(names, mean, sd, weights, bias)
+    return as_data(names, mean, sd, fitted.coef_, fitted.intercept_)
 
 
 def fit_loss(rows):
@@ -122,56 +104,42 @@ def as_data(names, mean, sd, weights, bias):
     return {"names": list(names), **{name: values.round(6).tolist() for name, values in numbers.items()}}
 
 
-def values(reading, grounds):
-    x = (grounds - np.array(reading["mean"])) / np.array(reading["sd"])
-    return np.array(reading["weights"]) @ x + np.array(reading["bias"])
-
-
-def logits(reading, row):
-    return values(reading, grounds_of(row["features"], row))
-
-
-def is_spoilt(row):
-    return "clean" if row["artefact"] == "clean" else "spoilt"
+def read(data):
+    """Return a reading as the plugin does."""
+    return LinearReading(tuple(data["names"]), *(np.array(data[n]) for n in ("mean", "sd", "weights", "bias")))
 
 
 def with_headlines(rows):
-    """Give each row the headlines by readings that never saw its head."""
+    """Give each row the headlines by readings that never saw its head, and whether its artefact is named right."""
     found = []
     for case in dict.fromkeys(row["case"] for row in rows):
         others = [row for row in rows if row["case"] != case]
-        reading, loss = fit(others, ("clean", "spoilt"), is_spoilt), fit_loss(others)
-        for row in rows:
-            if row["case"] == case:
-                clean, spoilt = logits(reading, row)
-                (lost,) = values(loss, brain_grounds_of(row["brain_features"], row))
-                headlines = {"visual": float(spoilt - clean), "algorithmic": float(np.exp(lost)) - LEAST_LOSS}
-                found.append({**row, **headlines})
+        artefacts, loss = read(fit(others)), read(fit_loss(others))
+        for row in (row for row in rows if row["case"] == case):
+            grounds = grounds_of(row["features"], row)
+            (lost,) = loss.logits(brain_grounds_of(row["brain_features"], row))
+            named = artefacts.names[int(artefacts.logits(grounds).argmax())]
+            found.append({**row, "visual": artefacts.odds_against(grounds, CLEAN), "right": named == row["artefact"],
+                          "algorithmic": float(np.exp(lost)) - LEAST_LOSS})  # fmt: skip
     return found
 
 
 # What ships -----------------------------------------------------------------------------------------------------------
 
 
-def descriptions(held, shipped):
+def descriptions(rows):
     """Print how the readings do on heads left out; return what ``quality.json`` holds, and descriptors of heads."""
-    artefacts = tuple(dict.fromkeys(row["artefact"] for row in shipped))
-    right = named_right(shipped, artefacts)
-    print(f"artefact named right, heads left out one at a time: {right:.1%} of {len(shipped)}")
-    readings = {
-        "spoilt": fit(shipped, ("clean", "spoilt"), is_spoilt),
-        "artefacts": fit(shipped, artefacts, lambda row: row["artefact"]),
-        "loss": fit_loss(shipped),
-    }
-    reference = reference_rows(shipped)
-    familiar(shipped, reference)
-    scores = {n: yardstick(shipped if n in HEADLINES else held, n) for n in MEANINGS if n in held[0]}
-    return {"scores": scores, "readings": readings}, reference
+    right = sum(row["right"] for row in rows)
+    print(f"artefact named right, heads left out one at a time: {right / len(rows):.1%} of {len(rows)}")
+    reference = reference_rows(rows)
+    familiar(rows, reference)
+    scores = {name: yardstick(rows, name) for name in MEANINGS if name in rows[0]}
+    return {"scores": scores, "readings": {"artefacts": fit(rows), "loss": fit_loss(rows)}}, reference
 
 
-def calibration(held, reference, words):
+def calibration(rows, reference, sha256, folder):
     """Return how far sigma is stretched, what that holds on real heads left out, and how these look."""
-    spoilt = [row for row in held if not simulated(row) and row["artefact"] != "clean"]
+    spoilt = [row for row in rows if row["artefact"] != CLEAN]
     factors, own = stretches(spoilt), stretch(spoilt) / STANDARD
     by_head, by_artefact = defaultdict(list), defaultdict(list)
     for row in spoilt:
@@ -182,12 +150,11 @@ def calibration(held, reference, words):
     found = Factors(own, own, float(np.mean(shares)), float(np.std(shares, ddof=1)), float(min(shares)),
                     {name: float(np.mean(found)) for name, found in by_artefact.items()})  # fmt: skip
     print(f"stretch {own:.4f}, coverage by head {found.coverage:.3f}, SD {found.sd:.3f}, worst {found.worst:.3f}")
-    rows = np.array([[known(v) for v in row.values()] for row in reference], dtype=float)
-    weights = {one["sha256"] for path in words.held for one in json.loads(path.read_text())["weights"]}
+    looks = np.array([[known(v) for v in row.values()] for row in reference], dtype=float)
     return Calibration(
-        method="hetqc", weights_sha256=tuple(sorted(weights)), level=LEVEL, rule="plug-in", n=len(by_head),
-        subjects=fingerprints(words.heads, by_head), factors={"recovered": {"t1": found}},
-        familiarity={"t1": Reference(tuple(reference[0]), rows)},
+        method="hetqc", weights_sha256=(sha256,), level=LEVEL, rule="plug-in", n=len(by_head),
+        subjects=fingerprints(folder, by_head), factors={"recovered": {"t1": found}},
+        familiarity={"t1": Reference(tuple(reference[0]), looks)},
     )  # fmt: skip
 
 
@@ -205,32 +172,19 @@ def known(value):
 
 
 def yardstick(rows, name):
-    """Return clean scores, real heads first, and spoilt ones by artefact."""
-    ordered = sorted(rows, key=lambda row: (simulated(row), row["case"]))
-    spoilt = defaultdict(list)
-    for row in ordered:
-        if row["artefact"] != "clean":
-            spoilt[row["artefact"]].append(round(row[name], 5))
-    clean = [row for row in ordered if row["artefact"] == "clean"]
-    return {"clean": [round(row[name], 5) for row in clean], "spoilt": spoilt,
-            "simulated": sum(simulated(row) for row in clean)}  # fmt: skip
+    """Return clean scores, and spoilt ones by artefact."""
+    found = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row["case"]):
+        found[row["artefact"]].append(round(row[name], 5))
+    return {"clean": found.pop(CLEAN), "spoilt": found, "simulated": 0}
 
 
-def named_right(rows, names):
-    right = 0
-    for case in {row["case"] for row in rows}:
-        reading = fit([row for row in rows if row["case"] != case], names, lambda row: row["artefact"])
-        mine = [row for row in rows if row["case"] == case]
-        right += sum(names[int(logits(reading, row).argmax())] == row["artefact"] for row in mine)
-    return right / len(rows)
+def reference_rows(rows):
+    """Return the descriptors of heads, clean and moderately spoilt: being spoilt is no reason to be unfamiliar."""
+    return [row["kind"] for row in rows if row["level"] != "strong"]
 
 
-def reference_rows(heads):
-    """Return the descriptors of real heads, clean and moderately spoilt: being spoilt is no reason to be unfamiliar."""
-    return [row["kind"] for row in heads if not simulated(row) and row["level"] != "strong"]
-
-
-def familiar(heads, reference):
+def familiar(rows, reference):
     """Print how many heads, left out one at a time, are flagged."""
     names = list(reference[0])
     floors = {d.name: d.floor for d in descriptors_of_nothing()}
@@ -238,19 +192,18 @@ def familiar(heads, reference):
     def value(row, name):
         return np.nan if row[name] is None else row[name]
 
-    def flagged(found, rows):
-        known = Reference(tuple(names), np.array([[value(row, n) for n in names] for row in rows], dtype=float))
+    def flagged(found, rest):
+        known = Reference(tuple(names), np.array([[value(row, n) for n in names] for row in rest], dtype=float))
         words = tuple(Descriptor(n, value(found, n), "high", "low", floors[n]) for n in names)
         return not judge(words, known).familiar
 
     alarms = defaultdict(list)
-    for row in heads:
-        if not simulated(row):
-            rest = reference_rows([other for other in heads if other["case"] != row["case"]])
-            alarms[is_spoilt(row)].append(flagged(row["kind"], rest))
+    for row in rows:
+        rest = reference_rows([other for other in rows if other["case"] != row["case"]])
+        alarms["clean" if row["artefact"] == CLEAN else "spoilt"].append(flagged(row["kind"], rest))
     for title, found in alarms.items():
         low, high = exact_interval(sum(found), len(found))
-        print(f"real heads flagged, {title}: {sum(found)} of {len(found)} (95 % interval {low:.1%} to {high:.1%})")
+        print(f"heads flagged, {title}: {sum(found)} of {len(found)} (95 % interval {low:.1%} to {high:.1%})")
 
 
 def descriptors_of_nothing():

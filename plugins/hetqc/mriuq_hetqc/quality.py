@@ -27,7 +27,7 @@ _NEAR = 2
 """Voxels around grey matter in which the segmentation is decided."""
 
 MEANINGS = {
-    "visual": "log-odds of being spoilt, read off the network's features in the head and k-space: how it looks",
+    "visual": "log-odds of an artefact against none, read off the network's features in the head and k-space: how it looks",
     "algorithmic": "expected loss of Dice's overlap of brain tissues, read off the network's features in the brain",
     "sigma_recon_median": "median sigma of cleaning, brain",
     "sigma_recon_q1": "first quartile of it",
@@ -56,6 +56,8 @@ _BRAIN_GROUNDS = (
     "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean", "sigma_task_median",
     "sigma_task_p90",
 )  # fmt: skip
+CLEAN = "clean"
+"""What a scan without an artefact is called."""
 LEAST_LOSS = 0.01
 """Added to a loss of overlap before its logarithm is taken."""
 
@@ -99,7 +101,7 @@ def headlines(reading: Reading, found: Mapping[str, float], known: Yardsticks) -
     ground = grounds_of(reading.features.tolist(), found)
     loss = known.readings["loss"].logits(brain_grounds_of(reading.brain_features.tolist(), found))
     return {
-        "visual": known.readings["spoilt"].against(ground, "spoilt"),
+        "visual": known.readings["artefacts"].odds_against(ground, CLEAN),
         "algorithmic": math.exp(float(loss[0])) - LEAST_LOSS,
     }
 

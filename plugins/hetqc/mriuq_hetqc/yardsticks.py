@@ -1,7 +1,7 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells spoilt from clean, artefacts apart, and how much overlap of tissues is lost.
+``readings``: what tells artefacts and clean scans apart, and how much overlap of tissues is lost.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ class LinearReading:
         found: NDArray[np.float64] = self.weights @ ((grounds - self.mean) / self.sd) + self.bias
         return found
 
-    def against(self, grounds: NDArray[np.float64], name: str) -> float:
-        """Return the log-odds of ``name`` against the other of two names."""
-        at = self.names.index(name)
+    def odds_against(self, grounds: NDArray[np.float64], name: str) -> float:
+        """Return the log-odds of all other names together against ``name``."""
         logits = self.logits(grounds)
-        return float(logits[at] - logits[1 - at])
+        at = self.names.index(name)
+        others: float = np.logaddexp.reduce(np.delete(logits, at))
+        return others - float(logits[at])
 
     def shares(self, grounds: NDArray[np.float64]) -> dict[str, float]:
         """Return how much a scan looks like each name; the shares add up to 1."""
@@ -74,7 +75,7 @@ def load(folder: Path) -> Yardsticks:
         data = json.loads(path.read_bytes())
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
-            readings={name: _reading(data["readings"][name]) for name in ("spoilt", "artefacts", "loss")},
+            readings={name: _reading(data["readings"][name]) for name in ("artefacts", "loss")},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
