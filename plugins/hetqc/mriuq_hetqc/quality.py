@@ -27,7 +27,7 @@ _NEAR = 2
 """Voxels around grey matter in which the segmentation is decided."""
 
 MEANINGS = {
-    "visual": "log-odds of an artefact against none, read off the network's features in the head and k-space: how it looks",
+    "visual": "log-odds of an artefact against none, read off the features of the head and k-space: how it looks",
     "algorithmic": "expected loss of Dice's overlap of brain tissues, read off the network's features in the brain",
     "sigma_recon_median": "median sigma of cleaning, brain",
     "sigma_recon_q1": "first quartile of it",

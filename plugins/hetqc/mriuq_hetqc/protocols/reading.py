@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ _BRAIN_ALONE = 0.7
 """Share of brain among the voxels that are not 0 above which a scan is taken for a stripped one."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Bench:
     """A clean scan, the weights, and what they say of it.
 
@@ -56,11 +57,16 @@ class Bench:
         """The brain of the clean scan."""
         return self.truth.brain if int(self.truth.brain.sum()) >= _LEAST else self.truth.head
 
-    def cut(self, image: Tensor) -> Tensor:
-        """Empty what is empty around a brain that came without its head: scanners spoil heads, not brains."""
+    @cached_property
+    def spoilable(self) -> Tensor:
+        """Where scanners can leave faults: not in what is empty around a brain that came without its head."""
         filled = self.clean > 0
         stripped = self.truth.classes is not None and bool(self.truth.brain[filled].float().mean() > _BRAIN_ALONE)
-        return image * filled if stripped else image
+        return filled if stripped else torch.ones_like(filled)
+
+    def cut(self, image: Tensor) -> Tensor:
+        """Empty what is empty around a brain that came without its head: scanners spoil heads, not brains."""
+        return image * self.spoilable
 
     def read(self, image: Tensor) -> tuple[Reading, float]:
         """Return the reading of a copy and the scale that the network divided it by."""
