@@ -77,7 +77,7 @@ def test_a_perfect_sigma_is_linear_and_of_the_right_size():
     rows = [
         {"case": case, "decibel": level, "noise_estimate": 1.0 + k, "rmse": 2.0 * k + 1, "rms_sigma": 2.0 * k + 1,
          "median_sigma": 2.0 * k + 1, "median_error": k, "sigma_q1": k, "sigma_q3": 3.0 * k, "spearman": 0.1,
-         "spearman_at_best": 0.2, "spearman_head": 0.6, "ause": 1.0, "ence": 0.0}
+         "spearman_at_best": 0.2, "spearman_head": 0.6, "spearman_field": 0.7, "ause": 1.0, "ence": 0.0}
         for case in ("a", "b") for k, level in enumerate(noise.LEVELS)
     ]  # fmt: skip
     found = noise.report(rows, {})
@@ -99,8 +99,9 @@ def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
     worse = {f"classical {n}": 1.0 + sign for n, sign in artefacts.CLASSICAL.items()} | {"classical qi_1": None}
     rows += [
         {**row, "artefact": "motion", "level": "strong", "algorithmic": 0.5, "visual_rms": 2.0, **worse, "z": z,
-         "z_by_width": [z] * 5, "spearman": 0.0, "spearman_at_best": 0.5, "spearman_head": 0.4, "ause": 1.0,
-         "ence": 0.5, "rmse": 2.0, "rms_sigma": 1.0, "gradient_spearman": 0.1, "gradient_ause": 0.9, "sharp": sharp}
+         "z_by_width": [z] * 5, "spearman": 0.0, "spearman_at_best": 0.5, "spearman_head": 0.4, "spearman_field": 0.4,
+         "ause": 1.0, "ence": 0.5, "rmse": 2.0, "rms_sigma": 1.0, "gradient_spearman": 0.1, "gradient_ause": 0.9,
+         "sharp": sharp}
         for row in rows
     ]  # fmt: skip
     pairs_table, areas, errors, rivals = artefacts.report(rows, {}).tables

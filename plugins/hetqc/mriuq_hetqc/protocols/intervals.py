@@ -55,8 +55,8 @@ def _score(size: Array, half: Array | float) -> float:
 
 def errors(spoilt: Sequence[Row], factors: Mapping[str, float]) -> Table:
     """Return size, order and coverage of sigma on spoilt copies; ``factors`` says how many sigma for each scan."""
-    columns = ("artefact", "level", "RMSE / sigma", "Spearman", "at best", "in the head", "of the gradient", "AUSE",
-               "AUSE of the gradient", "ENCE", "coverage", "worst scan",
+    columns = ("artefact", "level", "RMSE / sigma", "Spearman", "at best", "in the head", "in the field",
+               "of the gradient", "AUSE", "AUSE of the gradient", "ENCE", "coverage", "worst scan",
                *(f"fifth {k}" for k in range(1, 6)))  # fmt: skip
     lines = tuple((*kind, *_error(found, factors)) for kind, found in _kinds(spoilt).items())
     return Table("sigma and error in the brain; each scan's 90 % interval is stretched as the other scans need",
@@ -71,8 +71,8 @@ def _error(found: Sequence[Row], factors: Mapping[str, float]) -> tuple[float, .
     by_scan = [float(np.mean(shares)) for shares in cover.values()]
     fifths = np.mean([[inside(z, factors[row["case"]]) for z in row["z_by_width"]] for row in found], axis=0)
     means = [float(np.mean([row[name] for row in found]))
-             for name in ("spearman", "spearman_at_best", "spearman_head", "gradient_spearman", "ause",
-                          "gradient_ause", "ence")]  # fmt: skip
+             for name in ("spearman", "spearman_at_best", "spearman_head", "spearman_field", "gradient_spearman",
+                          "ause", "gradient_ause", "ence")]  # fmt: skip
     ratio = float(np.mean([row["rmse"] / row["rms_sigma"] for row in found]))
     return ratio, *means, float(np.mean(by_scan)), min(by_scan), *map(float, fifths)
 

@@ -62,7 +62,8 @@ def report(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
     lines = [(case, *_figures(levels)) for case, levels in scans.items()]
     mean = ("mean", *(float(np.mean([line[k] for line in lines])) for k in range(1, len(lines[0]))))
     columns = ("scan", "R² (RMSE)", "R² (MSE)", "R² (median error)", "R² of a noise estimate", "levels of right size",
-               "ratio, smallest", "ratio, largest", "Spearman", "at best", "in the head", "AUSE", "ENCE")  # fmt: skip
+               "ratio, smallest", "ratio, largest", "Spearman", "at best", "in the head", "in the field",
+               "AUSE", "ENCE")  # fmt: skip
     tables = [Table("sigma against error over 41 levels of noise, brain", columns, (*lines, mean))]
     if len(scans) > 2:
         across = [spearman(*(np.array([levels[k][name] for levels in scans.values()]) for name in
@@ -91,5 +92,6 @@ def _figures(levels: Sequence[Row]) -> tuple[float, ...]:
     return (
         r_squared(sigma, error), r_squared(sigma, [e**2 for e in error]), r_squared(sigma, column("median_error")),
         r_squared(column("noise_estimate"), error), right, float(ratio.min()), float(ratio.max()),
-        *(float(np.mean(column(name))) for name in ("spearman", "spearman_at_best", "spearman_head", "ause", "ence")),
+        *(float(np.mean(column(f"spearman{kind}"))) for kind in ("", "_at_best", "_head", "_field")),
+        float(np.mean(column("ause"))), float(np.mean(column("ence"))),
     )  # fmt: skip

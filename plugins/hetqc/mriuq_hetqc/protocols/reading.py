@@ -79,10 +79,15 @@ class Bench:
         return {d.name: d.value for d in describe(reading, other, volume=self.scan.voxel_volume)}
 
     def compared(self, reading: Reading, scale: float) -> dict[str, object]:
-        """Return what :func:`against_truth` says of the brain, as shares of full scale, and ``spearman_head``."""
+        """Return what :func:`against_truth` says of the brain, as shares of full scale, and other orders.
+
+        ``spearman_head`` is that in the head, ``spearman_field`` that in the whole image, air included.
+        """
         error = self._error(reading, scale)
         found = against_truth(error[self.brain], reading.sigma[self.brain])
-        return {**found, "spearman_head": order(error[self.truth.head], reading.sigma[self.truth.head])}
+        head = self.truth.head
+        return {**found, "spearman_head": order(error[head], reading.sigma[head]),
+                "spearman_field": order(error.flatten(), reading.sigma.flatten())}  # fmt: skip
 
     def against_rivals(self, reading: Reading, scale: float) -> dict[str, object]:
         """Return ``sharp`` (:func:`mriuq_hetqc.protocols.intervals.condensed`) and how the gradient orders errors."""
