@@ -1,10 +1,10 @@
 """From measured copies of heads to what ships beside hetqc's weights: ``quality.json`` and ``calibration.json``.
 
-    mriuq evaluate hetqc HEADS --weights WEIGHTS --protocol artefacts --out rows.json
+    mriuq evaluate hetqc HEADS --weights BARE --protocol artefacts --out rows.json
     python benchmarks/hetqc_yardsticks.py rows.json ... [--write WEIGHTS --heads HEADS]
 
-The heads are real ones that the weights never saw. Tables are printed: there, neither a linear reading nor the stretch
-of an interval has seen the head that it is tried on.
+The heads are real ones that the weights never saw; BARE are the weights without either file. Tables are printed: there,
+no reading and no stretch has seen the head that it is tried on.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.protocols.artefacts import report
-from mriuq_hetqc.protocols.intervals import LEVEL, stretch, stretches
-from mriuq_hetqc.protocols.statistics import inside
+from mriuq_hetqc.protocols.intervals import FACTORS, LEVEL, stretch, stretches
+from mriuq_hetqc.protocols.statistics import AT, inside
 from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
-from mriuq_hetqc.yardsticks import LinearReading
+from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 STANDARD = 1.6449
-STRENGTH, RIDGE = 0.03, 30.0
-"""Inverse regularisation of what tells names apart, and regularisation of what foretells the loss of overlap."""
-EMPHASIS = 20.0
+STRENGTH, RIDGE, SIGMA_RIDGE = 0.03, 30.0, 10.0
+"""Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap and sigma."""
+EMPHASIS = 10.0
 """How much larger than the network's features those figures count, before regularisation, that k-space shows."""
 
 
@@ -44,9 +44,12 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path)
     words = parser.parse_args()
     sha256, rows = rows_of(words.rows)
-    rows = with_headlines(rows)
+    rows = with_readings(rows)
+    sigma = fit_sigma(rows)
+    rows = with_sigmas(rows)
     show(rows)
     data, reference = descriptions(rows)
+    data["sigma"] = sigma
     if words.write:
         (words.write / "quality.json").write_text(json.dumps(data) + "\n")
         write_calibration(words.write / "calibration.json", calibration(rows, reference, sha256, words.heads))
@@ -109,19 +112,53 @@ def read(data):
     return LinearReading(tuple(data["names"]), *(np.array(data[n]) for n in ("mean", "sd", "weights", "bias")))
 
 
-def with_headlines(rows):
-    """Give each row the headlines by readings that never saw its head, and whether its artefact is named right."""
+def with_readings(rows):
+    """Give each row headlines and what it looks like, by readings that never saw its head."""
     found = []
-    for case in dict.fromkeys(row["case"] for row in rows):
-        others = [row for row in rows if row["case"] != case]
+    for case, others in left_out(rows):
         artefacts, loss = read(fit(others)), read(fit_loss(others))
         for row in (row for row in rows if row["case"] == case):
             grounds = grounds_of(row["features"], row)
             (lost,) = loss.logits(brain_grounds_of(row["brain_features"], row))
-            named = artefacts.names[int(artefacts.logits(grounds).argmax())]
-            found.append({**row, "visual": artefacts.odds_against(grounds, CLEAN), "right": named == row["artefact"],
+            found.append({**row, "visual": artefacts.odds_against(grounds, CLEAN), "shares": artefacts.shares(grounds),
                           "algorithmic": float(np.exp(lost)) - LEAST_LOSS})  # fmt: skip
     return found
+
+
+def left_out(rows):
+    for case in dict.fromkeys(row["case"] for row in rows):
+        yield case, [row for row in rows if row["case"] != case]
+
+
+def fit_sigma(rows):
+    """Fit by what sigma has to be multiplied for each artefact that a scan looks like; never by less than 1."""
+    from sklearn.linear_model import Ridge
+
+    spoilt = [row for row in rows if row["artefact"] != CLEAN]
+    names = list(spoilt[0]["shares"])
+    x = np.array([[row["shares"][name] for name in names] for row in spoilt])
+    mean, sd = x.mean(0), x.std(0) + 1e-9
+    needed = [np.interp(LEVEL, AT, row["z"]) / STANDARD for row in spoilt]
+    fitted = Ridge(alpha=SIGMA_RIDGE).fit((x - mean) / sd, np.log(needed))
+    slopes = fitted.coef_ / sd
+    factors = np.exp(fitted.intercept_ - slopes @ mean + slopes).clip(min=1).round(5)
+    return dict(zip(names, factors.tolist(), strict=True))
+
+
+def with_sigmas(rows):
+    """Give each spoilt row the sigma that users would be told, had its head not been seen."""
+    known = {case: Yardsticks({}, {}, fit_sigma(others)) for case, others in left_out(rows)}
+    return [row if row["artefact"] == CLEAN else with_sigma(row, known[row["case"]].sigma_factor(row["shares"]))
+            for row in rows]  # fmt: skip
+
+
+def with_sigma(row, factor):
+    """Return a row as it would be with sigma times a factor."""
+    sigmas = {name: row[name] * factor for name in ("rms_sigma", "median_sigma", "sigma_q1", "sigma_q3")}
+    own = np.interp(FACTORS * factor, FACTORS, row["sharp"]["own"]).tolist()
+    return {**row, **sigmas, "z": [z / factor for z in row["z"]], "ence": np.nan,
+            "z_by_width": [[z / factor for z in part] for part in row["z_by_width"]],
+            "sharp": {**row["sharp"], "own": own}}  # fmt: skip
 
 
 # What ships -----------------------------------------------------------------------------------------------------------
@@ -129,7 +166,7 @@ def with_headlines(rows):
 
 def descriptions(rows):
     """Print how the readings do on heads left out; return what ``quality.json`` holds, and descriptors of heads."""
-    right = sum(row["right"] for row in rows)
+    right = sum(max(row["shares"], key=row["shares"].get) == row["artefact"] for row in rows)
     print(f"artefact named right, heads left out one at a time: {right / len(rows):.1%} of {len(rows)}")
     reference = reference_rows(rows)
     familiar(rows, reference)

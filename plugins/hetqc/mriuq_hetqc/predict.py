@@ -9,9 +9,11 @@ import numpy as np
 from torch import nn
 
 from mriuq_cli.api import Case, Context, Estimate, InputError, Prediction
+from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
+from mriuq_hetqc.quality import figures, told
 from mriuq_hetqc.scan import Scan, prepare
 
 LEVEL = 0.9
@@ -34,6 +36,9 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     scan = prepare(case.volumes[name].data, case.geometry, case.id)
     context.progress(0.2, "network")
     reading = read_scan(model, scan, context.device)
+    known = yardsticks.of(context.weights)
+    if known is not None:
+        reading = told(reading, figures(reading), known)
     other = other_than_t1(scan, context.device)
     context.progress(0.8, "finish")
     return Prediction(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ _NEAR = 2
 MEANINGS = {
     "visual": "log-odds of an artefact against none, read off the features of the head and k-space: how it looks",
     "algorithmic": "expected loss of Dice's overlap of brain tissues, read off the network's features in the brain",
-    "sigma_recon_median": "median sigma of cleaning, brain",
+    "sigma_recon_median": "median sigma of cleaning as the network states it, brain",
     "sigma_recon_q1": "first quartile of it",
     "sigma_recon_q3": "third quartile of it",
     "sigma_recon_rms": "root mean square sigma of cleaning, brain",
@@ -104,6 +105,15 @@ def headlines(reading: Reading, found: Mapping[str, float], known: Yardsticks) -
         "visual": known.readings["artefacts"].odds_against(ground, CLEAN),
         "algorithmic": math.exp(float(loss[0])) - LEAST_LOSS,
     }
+
+
+def told(reading: Reading, found: Mapping[str, float], known: Yardsticks) -> Reading:
+    """Return a reading whose sigma is as large as that of the artefacts that the scan looks like has to be.
+
+    ``found`` are the figures of the reading; they stay those of the network.
+    """
+    shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), found))
+    return replace(reading, sigma=reading.sigma * known.sigma_factor(shares))
 
 
 def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:

@@ -1,12 +1,14 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells artefacts and clean scans apart, and how much overlap of tissues is lost.
+``readings``: what tells artefacts and clean scans apart, and how much overlap of tissues is lost. ``sigma``: artefact
+to what sigma has to be multiplied by.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -59,6 +61,16 @@ class Yardsticks:
 
     scores: Mapping[str, Yardstick]
     readings: Mapping[str, LinearReading]
+    sigma: Mapping[str, float]
+
+    def sigma_factor(self, shares: Mapping[str, float]) -> float:
+        """Return the factors of all artefacts, a geometric mean by how much the scan looks like each."""
+        return math.exp(sum(share * math.log(self.sigma[name]) for name, share in shares.items()))
+
+
+def of(folder: Path | None) -> Yardsticks | None:
+    """Return what comes with the weights of a folder; None for weights without."""
+    return load(folder) if folder is not None and (folder / FILE).is_file() else None
 
 
 @cache
@@ -76,6 +88,7 @@ def load(folder: Path) -> Yardsticks:
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
             readings={name: _reading(data["readings"][name]) for name in ("artefacts", "loss")},
+            sigma={name: float(data["sigma"][name]) for name in data["readings"]["artefacts"]["names"]},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mriuq_hetqc.infer import Reading
-from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, grounds_of, headlines
+from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, grounds_of, headlines, told
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002}
@@ -51,9 +51,19 @@ def test_headlines_read_the_head_and_the_brain_apart(reading):
         "artefacts": linear(("clean", "noise", "motion"), len(whole), 5.0),
         "loss": linear(("loss",), len(inner), -0.5),
     }
-    said = headlines(reading, found, Yardsticks({}, readings))
+    said = headlines(reading, found, Yardsticks({}, readings, {}))
     assert said["visual"] == pytest.approx(math.log(1 + math.exp(5.0)))
     assert said["algorithmic"] == pytest.approx(math.exp(-1.5) - LEAST_LOSS)
+
+
+def test_sigma_is_multiplied_by_what_the_scan_looks_like(reading):
+    found = figures(reading)
+    n = len(grounds_of([1.0, 2.0], found))
+    factors = {"clean": 1.0, "noise": 1.5, "motion": 3.0}
+    for surely, expected in ((50.0, 3.0), (0.0, (1.5 * 3.0) ** (1 / 3))):
+        known = Yardsticks({}, {"artefacts": linear(tuple(factors), n, surely)}, factors)
+        assert torch.allclose(told(reading, found, known).sigma, reading.sigma * expected)
+        assert figures(reading) == found
 
 
 def test_what_lies_outside_the_brain_does_not_reach_its_grounds(reading):

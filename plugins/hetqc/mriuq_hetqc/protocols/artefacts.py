@@ -50,7 +50,7 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
         rows.append({
             "artefact": name, "level": level,
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
-            **({} if clean else bench.compared(reading, scale) | bench.against_rivals(reading, scale)),
+            **({} if clean else bench.compared(bench.told(reading), scale)),
             **bench.lost(reading),
             "features": [round(float(v), 5) for v in reading.features],
             "brain_features": [round(float(v), 5) for v in reading.brain_features],

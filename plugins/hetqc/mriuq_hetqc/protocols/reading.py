@@ -17,7 +17,7 @@ from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.protocols.intervals import condensed
 from mriuq_hetqc.protocols.statistics import against_truth, ause, dice, order, sampled, spearman
-from mriuq_hetqc.quality import figures, headlines
+from mriuq_hetqc.quality import figures, headlines, told
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 
 _LEAST = 20_000
@@ -69,9 +69,14 @@ class Bench:
         return image * self.spoilable
 
     def read(self, image: Tensor) -> tuple[Reading, float]:
-        """Return the reading of a copy and the scale that the network divided it by."""
+        """Return the reading of a copy, as the network states it, and the scale that it was divided by."""
         scale = full_scale(image)
         return read_scan(self.model, replace(self.scan, image=image, scale=scale), self.context.device), scale
+
+    def told(self, reading: Reading) -> Reading:
+        """Return the reading with the sigma that users are told."""
+        known = yardsticks.of(self.context.weights)
+        return reading if known is None else told(reading, figures(reading), known)
 
     def kind(self, image: Tensor, reading: Reading) -> dict[str, float]:
         """Return the descriptors of a copy by name."""
@@ -79,31 +84,28 @@ class Bench:
         return {d.name: d.value for d in describe(reading, other, volume=self.scan.voxel_volume)}
 
     def compared(self, reading: Reading, scale: float) -> dict[str, object]:
-        """Return what :func:`against_truth` says of the brain, as shares of full scale, and other orders.
+        """Compare errors with sigma, as shares of full scale.
 
-        ``spearman_head`` is that in the head, ``spearman_field`` that in the whole image, air included.
+        Returns
+        -------
+        dict
+            What :func:`against_truth` says of the brain; ``spearman_head`` and ``spearman_field``, the same order in
+            the head and in the whole image; ``gradient_spearman`` and ``gradient_ause``, how the gradient orders errors
+            in the brain; ``sharp``, see :func:`mriuq_hetqc.protocols.intervals.condensed`.
         """
-        error = self._error(reading, scale)
-        found = against_truth(error[self.brain], reading.sigma[self.brain])
-        head = self.truth.head
-        return {**found, "spearman_head": order(error[head], reading.sigma[head]),
-                "spearman_field": order(error.flatten(), reading.sigma.flatten())}  # fmt: skip
-
-    def against_rivals(self, reading: Reading, scale: float) -> dict[str, object]:
-        """Return ``sharp`` (:func:`mriuq_hetqc.protocols.intervals.condensed`) and how the gradient orders errors."""
-        brain, recovered = self.brain, reading.recovered
-        slope = torch.from_numpy(gradient_magnitude(recovered.cpu().numpy(), brain.cpu().numpy()))
-        size, sigma, value, gradient = sampled(
-            self._error(reading, scale)[brain].abs(), reading.sigma[brain], recovered[brain], slope
-        )
-        return {
-            "sharp": condensed(size, sigma, value),
-            "gradient_ause": ause(size, gradient), "gradient_spearman": spearman(size, gradient),
-        }  # fmt: skip
-
-    def _error(self, reading: Reading, scale: float) -> Tensor:
         with torch.inference_mode():
-            return self.clean / scale - reading.recovered
+            error = self.clean / scale - reading.recovered
+        brain, head = self.brain, self.truth.head
+        slope = torch.from_numpy(gradient_magnitude(reading.recovered.cpu().numpy(), brain.cpu().numpy()))
+        sigma = reading.sigma[brain]
+        size, spread, value, gradient = sampled(error[brain].abs(), sigma, reading.recovered[brain], slope)
+        return {
+            **against_truth(error[brain], sigma),
+            "spearman_head": order(error[head], reading.sigma[head]),
+            "spearman_field": order(error.flatten(), reading.sigma.flatten()),
+            "gradient_spearman": spearman(size, gradient), "gradient_ause": ause(size, gradient),
+            "sharp": condensed(size, spread, value),
+        }  # fmt: skip
 
     def lost(self, reading: Reading) -> dict[str, float]:
         """Return by how much a copy's tissues miss those of the clean scan, where tissues are found."""
@@ -115,8 +117,5 @@ class Bench:
 
     def scores(self, reading: Reading) -> dict[str, float]:
         """Return the figures of a reading, the headlines among them where the weights come with reference scans."""
-        found = figures(reading)
-        folder = self.context.weights
-        if folder is None or not (folder / yardsticks.FILE).is_file():
-            return found
-        return {**headlines(reading, found, yardsticks.load(folder)), **found}
+        found, known = figures(reading), yardsticks.of(self.context.weights)
+        return found if known is None else {**headlines(reading, found, known), **found}
