@@ -26,7 +26,7 @@ from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.protocols.artefacts import report
 from mriuq_hetqc.protocols.intervals import FACTORS, LEVEL, stretch, stretches
-from mriuq_hetqc.protocols.statistics import AT, inside
+from mriuq_hetqc.protocols.statistics import inside
 from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
@@ -131,14 +131,17 @@ def left_out(rows):
 
 
 def fit_sigma(rows):
-    """Fit by what sigma has to be multiplied for each artefact that a scan looks like; never by less than 1."""
+    """Fit by what sigma has to be multiplied for each artefact that a scan looks like, so that its RMS is the error's.
+
+    Never by less than 1.
+    """
     from sklearn.linear_model import Ridge
 
     spoilt = [row for row in rows if row["artefact"] != CLEAN]
     names = list(spoilt[0]["shares"])
     x = np.array([[row["shares"][name] for name in names] for row in spoilt])
     mean, sd = x.mean(0), x.std(0) + 1e-9
-    needed = [np.interp(LEVEL, AT, row["z"]) / STANDARD for row in spoilt]
+    needed = [row["rmse"] / row["rms_sigma"] for row in spoilt]
     fitted = Ridge(alpha=SIGMA_RIDGE).fit((x - mean) / sd, np.log(needed))
     slopes = fitted.coef_ / sd
     factors = np.exp(fitted.intercept_ - slopes @ mean + slopes).clip(min=1).round(5)
