@@ -50,7 +50,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([MRIUQ, "simulate", "t1w", folder, "--seed", "1"], check=True, stdout=subprocess.DEVNULL)
-        measure(next(Path(folder).rglob("*_t1.nii.gz")), chosen.rounds)
+        measure(next(Path(folder).rglob("*_T1w.nii.gz")), chosen.rounds)
 
 
 def measure(scan: Path, rounds: int) -> None:
