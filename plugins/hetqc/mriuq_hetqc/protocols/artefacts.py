@@ -24,6 +24,7 @@ from mriuq_cli.api import (
     draw_in_place,
     move,
 )  # fmt: skip
+from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.protocols import intervals
 from mriuq_hetqc.protocols.reading import Bench
 from mriuq_hetqc.protocols.statistics import auroc
@@ -50,13 +51,18 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
         rows.append({
             "artefact": name, "level": level,
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
-            **({} if clean else bench.compared(bench.told(reading), scale)),
-            **bench.lost(reading),
+            **({} if clean else _of_sigma(bench, reading, scale)), **bench.lost(reading),
             "features": [round(float(v), 5) for v in reading.features],
             "brain_features": [round(float(v), 5) for v in reading.brain_features],
             "kind": bench.kind(image, reading),
         })  # fmt: skip
     return rows
+
+
+def _of_sigma(bench: Bench, reading: Reading, scale: float) -> dict[str, object]:
+    """Return all that is said of sigma."""
+    told = bench.told(reading)
+    return bench.compared(told, scale) | bench.against_rivals(told, scale)
 
 
 def copies(clean: Tensor, name: str) -> Iterator[tuple[str, str, Tensor]]:

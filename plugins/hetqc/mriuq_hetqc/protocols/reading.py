@@ -90,22 +90,36 @@ class Bench:
         -------
         dict
             What :func:`against_truth` says of the brain; ``spearman_head`` and ``spearman_field``, the same order in
-            the head and in the whole image; ``gradient_spearman`` and ``gradient_ause``, how the gradient orders errors
-            in the brain; ``sharp``, see :func:`mriuq_hetqc.protocols.intervals.condensed`.
+            the head and in the whole image.
         """
-        with torch.inference_mode():
-            error = self.clean / scale - reading.recovered
-        brain, head = self.brain, self.truth.head
-        slope = torch.from_numpy(gradient_magnitude(reading.recovered.cpu().numpy(), brain.cpu().numpy()))
-        sigma = reading.sigma[brain]
-        size, spread, value, gradient = sampled(error[brain].abs(), sigma, reading.recovered[brain], slope)
+        error, head = self._error(reading, scale), self.truth.head
         return {
-            **against_truth(error[brain], sigma),
+            **against_truth(error[self.brain], reading.sigma[self.brain]),
             "spearman_head": order(error[head], reading.sigma[head]),
             "spearman_field": order(error.flatten(), reading.sigma.flatten()),
+        }
+
+    def against_rivals(self, reading: Reading, scale: float) -> dict[str, object]:
+        """Set sigma in the brain beside what knows less.
+
+        Returns
+        -------
+        dict
+            ``sharp``, see :func:`mriuq_hetqc.protocols.intervals.condensed`; ``gradient_spearman`` and
+            ``gradient_ause``, how the gradient orders errors.
+        """
+        brain, recovered = self.brain, reading.recovered
+        slope = torch.from_numpy(gradient_magnitude(recovered.cpu().numpy(), brain.cpu().numpy()))
+        error = self._error(reading, scale)[brain].abs()
+        size, sigma, value, gradient = sampled(error, reading.sigma[brain], recovered[brain], slope)
+        return {
+            "sharp": condensed(size, sigma, value),
             "gradient_spearman": spearman(size, gradient), "gradient_ause": ause(size, gradient),
-            "sharp": condensed(size, spread, value),
         }  # fmt: skip
+
+    def _error(self, reading: Reading, scale: float) -> Tensor:
+        with torch.inference_mode():
+            return self.clean / scale - reading.recovered
 
     def lost(self, reading: Reading) -> dict[str, float]:
         """Return by how much a copy's tissues miss those of the clean scan, where tissues are found."""
