@@ -24,13 +24,13 @@ from mriuq_cli.uncertainty.conformal import Calibration, Factors, write_calibrat
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.kspace import KSPACE
+from mriuq_hetqc.predict import STANDARD
 from mriuq_hetqc.protocols.artefacts import report
 from mriuq_hetqc.protocols.intervals import FACTORS, LEVEL, stretch, stretches
 from mriuq_hetqc.protocols.statistics import inside
 from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
-STANDARD = 1.6449
 STRENGTH, RIDGE, SIGMA_RIDGE = 0.03, 30.0, 10.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap and sigma."""
 EMPHASIS = 10.0

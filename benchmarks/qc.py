@@ -61,7 +61,7 @@ def measure(scan: Path, rounds: int) -> None:
     from mriuq_hetqc.scan import prepare
 
     model, _ = shipped_model("hetqc")
-    told = torch.zeros(1, KSPACE)
+    marks = torch.zeros(1, KSPACE)
     quick = copy.deepcopy(model).to(memory_format=torch.channels_last_3d)
     volume = read_volume(scan)
     batch = prepare(volume.data, volume.geometry).padded(int(model.multiple))
@@ -72,12 +72,12 @@ def measure(scan: Path, rounds: int) -> None:
     }
     ratios: dict[str, list[tuple[float, float, float]]] = {name: [] for name in commands}
     peaks: dict[str, float] = {}
-    bare(model, batch, told), bare(quick, batch, told)
+    bare(model, batch, marks), bare(quick, batch, marks)
     for _ in range(rounds):
         for name, command in commands.items():
             spent, peak = timed(command)
             peaks[name] = max(peak, peaks.get(name, 0.0))
-            ratios[name].append((spent, bare(model, batch, told), bare(quick, batch, told)))
+            ratios[name].append((spent, bare(model, batch, marks), bare(quick, batch, marks)))
     print(f"{'x'.join(map(str, batch.shape[2:]))} voxels, {threads} threads")
     for name, times in ratios.items():
         found = [a / b for a, b, _ in times]
@@ -98,11 +98,11 @@ def timed(command: list[str]) -> tuple[float, float]:
     return spent, peak
 
 
-def bare(model, batch, told) -> float:
+def bare(model, batch, marks) -> float:
     """Return the seconds of one forward pass."""
     start = time.perf_counter()
     with torch.inference_mode():
-        model(batch, told)
+        model(batch, marks)
     return time.perf_counter() - start
 
 

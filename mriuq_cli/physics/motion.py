@@ -25,9 +25,6 @@ Matrix = NDArray[np.float64]
 _IN_PLACE = 0.5
 """Voxels; more would teach a network that misplaced edges are noise."""
 
-_PAD = 20
-"""Voxels of edge values around the image while it is turned, or its corners would leave the field of view."""
-
 
 @dataclass(frozen=True, slots=True)
 class Motion:
@@ -116,13 +113,12 @@ def moved_kspace(image: Tensor, motion: Motion, spacing: Sequence[float] = (1.0,
     bounds = [0, *(round(t * size) for t in motion.times), size]
     stretches = list(itertools.pairwise(bounds))
     found = centred(poses(motion), _weights(stretches, size))
-    dims = (0, 1, 2)
     lines = torch.zeros(image.shape, dtype=torch.complex64, device=image.device)
     for (start, stop), pose in zip(stretches, found, strict=True):
         if stop > start:
             part = (slice(None),) * motion.axis + (slice(start, stop),)
-            lines[part] = to_kspace(_resampled(image, pose, spacing), dims)[part]
-    return lines
+            lines[part] = to_kspace(_resampled(image, pose, spacing), (motion.axis,))[part]
+    return to_kspace(lines, [axis for axis in range(3) if axis != motion.axis])
 
 
 def displacement(image: Tensor, other: Tensor) -> tuple[float, float, float]:
@@ -160,17 +156,13 @@ def _rigid(degrees: Sequence[float], millimetres: Sequence[float]) -> Matrix:
 
 
 def _resampled(image: Tensor, pose: Matrix, spacing: Sequence[float]) -> Tensor:
-    """Return the image in another pose, by linear interpolation; itself where the pose is the identity."""
+    """Return the image in another pose, by linear interpolation, its edges going on; itself if the pose is none."""
     if np.allclose(pose, np.eye(4), atol=1e-9):
         return image
-    padded = functional.pad(image[None, None], (_PAD,) * 6, mode="replicate")[0, 0]
-    sizes = np.array(padded.shape)
-    half = (sizes - 1) / 2 * np.asarray(spacing, dtype=float)  # mm from the centre to the last voxel's centre
+    half = (np.array(image.shape) - 1) / 2 * np.asarray(spacing, dtype=float)  # mm from the centre to the last voxel's
     back = np.linalg.inv(pose)
     # grid_sample measures each axis from -1 to 1 and takes the last axis first.
     scaled = np.diag(1 / half) @ np.hstack([back[:3, :3] @ np.diag(half), back[:3, 3:]])
     theta = torch.from_numpy(scaled[::-1, [2, 1, 0, 3]].copy()).to(image)
-    places = functional.affine_grid(theta[None], [1, 1, *padded.shape], align_corners=True)
-    moved = functional.grid_sample(padded[None, None], places, padding_mode="border", align_corners=True)[0, 0]
-    inner = slice(_PAD, -_PAD)
-    return moved[inner, inner, inner]
+    places = functional.affine_grid(theta[None], [1, 1, *image.shape], align_corners=True)
+    return functional.grid_sample(image[None, None], places, padding_mode="border", align_corners=True)[0, 0]

@@ -19,7 +19,7 @@ from mriuq_cli.physics.artefact import corrupt, draw_artefacts
 from mriuq_cli.physics.labels import LabelMap
 from mriuq_cli.physics.t1w import simulate_t1w
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the same seed gives other voxels."""
 
 

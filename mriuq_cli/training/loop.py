@@ -188,7 +188,7 @@ def _one_step(
             raise MachineError(f"the {name} is not finite at step {step}", hint="lower the rate in the recipe")
     optimiser.step()
     _follow(average, model, min(options.average, (step + 1) / (step + 10)))
-    return figures | {"rate": rate}
+    return figures | {"gradient": gradient, "rate": rate}
 
 
 @torch.no_grad()

@@ -128,7 +128,7 @@ def test_the_rate_rises_over_the_warm_up_and_falls_on_a_half_cosine_to_nought():
 def test_the_log_holds_every_figure_and_the_rate_of_every_step(tmp_path):
     run(task(tmp_path, watch=Table()), options(steps=6), Validation(subjects=1, every=3, batches=2))
     lines = log(tmp_path)
-    assert all({"step", "loss", "part", "rate"} <= line.keys() for line in lines)
+    assert all({"step", "loss", "part", "gradient", "rate"} <= line.keys() for line in lines)
     assert [line["rate"] for line in lines] == [rate_at(options(steps=6), n, n / 6) for n in range(6)]
     assert ["watched" in line for line in lines] == [False, False, True] * 2
 

@@ -32,7 +32,7 @@ _OUTSIDE = 0.1
 
 _CUT_LATER = 0.5
 """Chance that skull or face were cut away after a scanner had spoilt the head, so that no fault shows there."""
-_UNSURE = 0.3
+_UNSURE = 0.15
 """SD by which what is told of k-space is off, since other scanners leave other traces there."""
 
 
@@ -171,12 +171,20 @@ def other_scanner(
     image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))
     image = image * smooth(image.shape, rng, 3, 0.2, image.device).exp()
     if rng.random() < 0.3 and bool((labels < 4).any()):
-        image = _without_skull(image, labels)
+        image, labels = _without_skull(image, labels, least)
     elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off
         gone = soft_region(image.shape, rng, image.device) >= 0.5
         image, labels = image.masked_fill(gone, 0), labels.masked_fill(gone, _UNKNOWN)
     return image, labels, tuple(band)
 
 
-def _without_skull(image: Tensor, labels: Tensor) -> Tensor:
-    return image * widened((labels > 0) & (labels < 4), 1)
+def _without_skull(image: Tensor, labels: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """Keep the brain alone, and of the field of view what it fills, or ``least`` voxels, as in use."""
+    brain = widened((labels > 0) & (labels < 4), 1)
+    box = []
+    for axis, n in enumerate(brain.shape):
+        places = torch.movedim(brain, axis, 0).flatten(1).any(1).nonzero()[:, 0]
+        start, stop = int(places[0]), int(places[-1]) + 1
+        start = max(0, min(start, n - least))
+        box.append(slice(start, max(stop, start + least)))
+    return (image * brain)[tuple(box)], labels[tuple(box)]

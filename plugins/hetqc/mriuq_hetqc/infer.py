@@ -79,8 +79,8 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
         model.to(memory_format=torch.channels_last_3d)  # convolutions take two thirds of the time, answers stay
     batch = scan.padded(int(model.multiple)).to(device)
     kspace = of_kspace(scan.image.to(device), scan.band)
-    told = as_input(kspace)[None].to(device)
-    answer = model(batch, told)
+    marks = as_input(kspace)[None].to(device)
+    answer = model(batch, marks)
     x, y, z = scan.image.shape
 
     def cut(values: Tensor) -> Tensor:
@@ -97,7 +97,7 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
         image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head,
         classes=classes, sigma_task=sigma_task, kspace=kspace,
         features=_pooled(answer.features, head), brain_features=_pooled(answer.features, brain),
-        epistemic=_spread(lambda: cut(model(batch, told).residual), model, passes, seed) if passes else None,
+        epistemic=_spread(lambda: cut(model(batch, marks).residual), model, passes, seed) if passes else None,
     )  # fmt: skip
 
 

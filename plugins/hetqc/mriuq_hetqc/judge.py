@@ -20,7 +20,7 @@ from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.predict import clean_estimate
-from mriuq_hetqc.quality import MEANINGS, figures, grounds_of, headlines, told
+from mriuq_hetqc.quality import MEANINGS, figures, for_users, grounds_of, headlines
 from mriuq_hetqc.scan import Scan, prepare
 
 METHOD = "hetqc"
@@ -60,7 +60,7 @@ def judge(case: Case, options: Mapping[str, Any], context: Context) -> Judgement
     wanted = bool(options.get("maps"))
     estimates, notes = {}, ()
     if wanted:
-        reading = told(reading, found, known)
+        reading = for_users(reading, known)
         raw = clean_estimate(volume.data, scan, reading)
         estimates["recovered"], note = calibrate_estimate(raw, "recovered", (_SCAN,), calibration)
         notes = note.warnings

@@ -2,11 +2,12 @@
 
 Equation 1: ``1/2 exp(-s) (y - f)^2 + 1/2 s`` with ``s = log sigma_r^2``, whose optimum is the expected squared error.
 Equation 2: ``exp(-s) CE + 1/2 s`` with ``s = log sigma_s^2``. Equation 3: their sum. ``s`` is bounded by the network.
-With ``beta`` a voxel's loss is multiplied by ``sigma^(2 beta)`` without gradient (Seitzer et al., ICLR 2022), so that
-hard voxels are not given up early, and a few that are wrong and sure of it do not drown the rest: 0 is the equation as
-printed, 1 gives the mean the gradient of the squared error. That factor is divided by its own mean over each image:
-otherwise one task would outweigh the other, and the noisiest image of a batch would leave the clean ones nothing to
-learn from.
+With ``beta`` the gradient that reaches the mean (or the classes) is multiplied by ``sigma^(2 beta)``, as in Seitzer et
+al. (ICLR 2022), and the one that reaches ``s`` is left as it is (Stirn et al., AISTATS 2023): 0 is the equations as
+printed, 1 gives the mean the gradient of the squared error. As printed, the mean of a quiet image has a gradient many
+times that of a bad one, whose share is then lost where gradients are clipped, and sigma learns what is usual instead of
+what is to be expected. With .5 both gradients are of one size whatever sigma is. For the same reason a voxel counts as
+missed by five sigma at most: one that is wrong and sure of it would drown all others.
 """
 
 from __future__ import annotations
@@ -20,27 +21,30 @@ from torch.nn import functional
 
 from mriuq_hetqc.network import CLASSES, Answer
 
+_SURPRISE = 12.5
+"""Misfit over variance at most, where ``beta`` is not 0: half of five sigma squared."""
+
 
 def regression(error: Tensor, log_variance: Tensor, beta: float = 0.0) -> Tensor:
-    """Return equation 1 for each voxel, float32; ``error`` is ``y - f``, its first axis the image of a batch."""
-    s = log_variance.float()
-    return _tempered(0.5 * torch.exp(-s) * error.float().square() + 0.5 * s, s, beta)
+    """Return equation 1 for each voxel, float32; ``error`` is ``y - f``."""
+    return _heteroscedastic(0.5 * error.float().square(), log_variance.float(), beta)
 
 
 def segmentation(logits: Tensor, log_variance: Tensor, labels: Tensor, beta: float = 0.0) -> Tensor:
     """Return equation 2 for each voxel, float32; 0 where ``labels`` are not among the classes."""
     known = labels < logits.shape[1]
     entropy = functional.cross_entropy(logits.float(), labels.where(known, 0), reduction="none")
-    s = log_variance[:, 0].float()
-    return torch.where(known, _tempered(torch.exp(-s) * entropy + 0.5 * s, s, beta), 0.0)
+    return torch.where(known, _heteroscedastic(entropy, log_variance[:, 0].float(), beta), 0.0)
 
 
-def _tempered(loss: Tensor, s: Tensor, beta: float) -> Tensor:
-    """Multiply losses of voxels, images first, by their variance to the power ``beta``, over its mean in the image."""
+def _heteroscedastic(misfit: Tensor, s: Tensor, beta: float) -> Tensor:
+    """Return ``exp(-s) misfit + s / 2``; with ``beta`` in the form with gradients of one size."""
     if not beta:
-        return loss
-    factor = torch.exp(beta * s.detach())
-    return loss * factor / factor.flatten(1).mean(1).reshape(-1, *(1,) * (s.dim() - 1))
+        return torch.exp(-s) * misfit + 0.5 * s
+    surprise = torch.exp(-s) * misfit.detach()
+    surprise = surprise * (_SURPRISE / surprise.detach().clamp_min(_SURPRISE))
+    fit = torch.exp((beta - 1) * s.detach()) * misfit
+    return surprise + 0.5 * s + (fit - fit.detach())
 
 
 class Objective:

@@ -13,11 +13,11 @@ from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
-from mriuq_hetqc.quality import figures, told
+from mriuq_hetqc.quality import for_users
 from mriuq_hetqc.scan import Scan, prepare
 
 LEVEL = 0.9
-_TIMES = 1.6449
+STANDARD = 1.6449
 """Standard deviations to either side that hold 90 % of a normal distribution."""
 
 
@@ -35,10 +35,7 @@ def predict(model: nn.Module, case: Case, options: Mapping[str, Any], context: C
     context.progress(0.0, "prepare")
     scan = prepare(case.volumes[name].data, case.geometry, case.id)
     context.progress(0.2, "network")
-    reading = read_scan(model, scan, context.device)
-    known = yardsticks.of(context.weights)
-    if known is not None:
-        reading = told(reading, figures(reading), known)
+    reading = for_users(read_scan(model, scan, context.device), yardsticks.of(context.weights))
     other = other_than_t1(scan, context.device)
     context.progress(0.8, "finish")
     return Prediction(
@@ -53,6 +50,6 @@ def clean_estimate(image: np.ndarray[Any, Any], scan: Scan, reading: Reading) ->
     """Return the cleaned image in the unit of the scan, not calibrated; the mask is where the scan is not empty."""
     mask = image != 0
     clean = np.maximum(image + scan.restore(reading.residual * scan.scale), 0)
-    half = scan.restore(reading.sigma * scan.scale * _TIMES)
+    half = scan.restore(reading.sigma * scan.scale * STANDARD)
     value, half = (np.where(mask, part, np.float32(0)) for part in (clean, half))
     return Estimate(value, value - half, value + half, mask, LEVEL, unit="a.u.", kind="mean")

@@ -107,12 +107,14 @@ def headlines(reading: Reading, found: Mapping[str, float], known: Yardsticks) -
     }
 
 
-def told(reading: Reading, found: Mapping[str, float], known: Yardsticks) -> Reading:
+def for_users(reading: Reading, known: Yardsticks | None) -> Reading:
     """Return a reading whose sigma is as large as that of the artefacts that the scan looks like has to be.
 
-    ``found`` are the figures of the reading; they stay those of the network.
+    Figures stay those of the network; without readings sigma does too.
     """
-    shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), found))
+    if known is None:
+        return reading
+    shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), figures(reading)))
     return replace(reading, sigma=reading.sigma * known.sigma_factor(shares))
 
 

@@ -19,7 +19,8 @@ from mriuq_cli.api import Artefact, Motion, corrupt, displacement, draw_motion, 
 ARTEFACTS = ("motion", "ghosting", "spikes", "wrap-around", "low resolution", "noise")
 """What can be wrong with a scan, in the order in which it acts."""
 _WEIGHTS = (0.4, 0.2, 0.15, 0.15, 0.15, 0.6)
-_UNTOUCHED = 0.15
+_HOW_MANY = (0.15, 0.5, 0.2, 0.15)
+"""Chance that nothing is wrong, or one thing, two or three: most bad scans are bad in one way."""
 _NOISE = (-12.0, 32.0)
 """Signal-to-noise ratio in dB."""
 _CONFINED = 0.25
@@ -46,10 +47,10 @@ def spoil(image: Tensor, rng: np.random.Generator, generator: torch.Generator) -
     generator
         Draws noise; on the image's device.
     """
-    if rng.random() < _UNTOUCHED:
+    weights, many = np.array(_WEIGHTS), int(rng.choice(len(_HOW_MANY), p=_HOW_MANY))
+    if not many:
         return Spoilt(image, ())
-    weights = np.array(_WEIGHTS)
-    chosen = set(rng.choice(len(ARTEFACTS), int(rng.integers(1, 4)), replace=False, p=weights / weights.sum()))
+    chosen = set(rng.choice(len(ARTEFACTS), many, replace=False, p=weights / weights.sum()))
     names = tuple(name for i, name in enumerate(ARTEFACTS) if i in chosen)
     found = image
     for name in names:

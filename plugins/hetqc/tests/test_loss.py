@@ -48,9 +48,21 @@ def test_gradients_are_finite(dtype, beta):
     assert torch.isfinite(s.grad).all()
 
 
-def test_the_factor_that_spares_hard_voxels_keeps_the_size_of_the_loss():
-    error, s = torch.full((1, 10), 0.1), torch.full((1, 10), -4.0)
-    assert float(regression(error, s, 0.5).mean()) == pytest.approx(float(regression(error, s).mean()))
+def test_gradients_are_of_one_size_whatever_sigma_is():
+    s = torch.tensor([-10.0, -4.0, 0.0])
+    error, spread = torch.exp(0.5 * s).requires_grad_(), s.clone().requires_grad_()
+    loss = regression(error, spread, 0.5)
+    loss.sum().backward()
+    torch.testing.assert_close(error.grad, torch.ones(3))
+    torch.testing.assert_close(spread.grad, torch.zeros(3))
+    torch.testing.assert_close(loss, regression(error, spread))
+
+
+def test_sigma_has_the_gradient_as_printed():
+    error, printed, ours = torch.tensor([0.1, 0.3]), *(torch.full((2,), -4.0, requires_grad=True) for _ in range(2))
+    regression(error, printed).sum().backward()
+    regression(error, ours, 0.5).sum().backward()
+    torch.testing.assert_close(ours.grad, printed.grad)
 
 
 def test_a_noisy_image_takes_nothing_from_a_clean_one_beside_it():

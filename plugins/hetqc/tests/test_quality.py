@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mriuq_hetqc.infer import Reading
-from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, grounds_of, headlines, told
+from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, for_users, grounds_of, headlines
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002}
@@ -62,7 +62,7 @@ def test_sigma_is_multiplied_by_what_the_scan_looks_like(reading):
     factors = {"clean": 1.0, "noise": 1.5, "motion": 3.0}
     for surely, expected in ((50.0, 3.0), (0.0, (1.5 * 3.0) ** (1 / 3))):
         known = Yardsticks({}, {"artefacts": linear(tuple(factors), n, surely)}, factors)
-        assert torch.allclose(told(reading, found, known).sigma, reading.sigma * expected)
+        assert torch.allclose(for_users(reading, known).sigma, reading.sigma * expected)
         assert figures(reading) == found
 
 

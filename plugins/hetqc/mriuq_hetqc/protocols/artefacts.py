@@ -61,8 +61,8 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
 
 def _of_sigma(bench: Bench, reading: Reading, scale: float) -> dict[str, object]:
     """Return all that is said of sigma."""
-    told = bench.told(reading)
-    return bench.compared(told, scale) | bench.against_rivals(told, scale)
+    stated = bench.for_users(reading)
+    return bench.compared(stated, scale) | bench.against_rivals(stated, scale)
 
 
 def copies(clean: Tensor, name: str) -> Iterator[tuple[str, str, Tensor]]:

@@ -35,7 +35,7 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
         generator = torch.Generator(context.device).manual_seed(zlib.crc32(case.id.encode()))
         image = bench.cut(add_noise(bench.clean, decibel, generator))
         reading, scale = bench.read(image)
-        found = bench.compared(bench.told(reading), scale)
+        found = bench.compared(bench.for_users(reading), scale)
         for name in ("rmse", "rms_sigma", "median_error", "median_sigma", "sigma_q1", "sigma_q3"):
             found[name] = float(found[name]) * scale  # type: ignore[arg-type]
         rows.append({"decibel": decibel, "noise_estimate": noise_estimate(image), **found})

@@ -17,7 +17,7 @@ from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.protocols.intervals import condensed
 from mriuq_hetqc.protocols.statistics import against_truth, ause, dice, order, sampled, spearman
-from mriuq_hetqc.quality import figures, headlines, told
+from mriuq_hetqc.quality import figures, for_users, headlines
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 
 _LEAST = 20_000
@@ -73,10 +73,9 @@ class Bench:
         scale = full_scale(image)
         return read_scan(self.model, replace(self.scan, image=image, scale=scale), self.context.device), scale
 
-    def told(self, reading: Reading) -> Reading:
+    def for_users(self, reading: Reading) -> Reading:
         """Return the reading with the sigma that users are told."""
-        known = yardsticks.of(self.context.weights)
-        return reading if known is None else told(reading, figures(reading), known)
+        return for_users(reading, yardsticks.of(self.context.weights))
 
     def kind(self, image: Tensor, reading: Reading) -> dict[str, float]:
         """Return the descriptors of a copy by name."""
