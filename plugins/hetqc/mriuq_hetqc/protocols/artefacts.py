@@ -27,7 +27,7 @@ from mriuq_cli.api import (
 from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.protocols import intervals
 from mriuq_hetqc.protocols.reading import Bench
-from mriuq_hetqc.protocols.statistics import auroc
+from mriuq_hetqc.protocols.statistics import auroc_between
 from mriuq_hetqc.spoil import add_noise
 
 OWN = (
@@ -143,7 +143,7 @@ def _areas(rows: Sequence[Row], signs: Mapping[str, int]) -> tuple[tuple[str | f
     originals = list(_clean(rows).values())
     return tuple(
         (artefact, level, *(
-            auroc([sign * row[name] for row in originals if _known(row, name)],
+            auroc_between([sign * row[name] for row in originals if _known(row, name)],
                   [sign * row[name] for row in found if _known(row, name)])
             for name, sign in signs.items()
         ))

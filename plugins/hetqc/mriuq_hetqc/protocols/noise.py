@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mriuq_cli.api import Case, Context, Curve, Plot, Report, Row, Table
+from mriuq_cli.api import Case, Context, Curve, Plot, Report, Row, Table, spearman
 from mriuq_hetqc.protocols.reading import Bench
-from mriuq_hetqc.protocols.statistics import r_squared, spearman
+from mriuq_hetqc.protocols.statistics import r_squared
 from mriuq_hetqc.spoil import add_noise
 
 LEVELS = [10 - 0.5 * k for k in range(41)]

@@ -13,7 +13,7 @@ import numpy as np
 from mriuq_cli.api import Case, Context, InputError, Report, Row, Table, UsageError
 from mriuq_hetqc.protocols.artefacts import OWN
 from mriuq_hetqc.protocols.reading import Bench
-from mriuq_hetqc.protocols.statistics import auroc
+from mriuq_hetqc.protocols.statistics import auroc_between
 
 _COLUMNS = ("flagged", "clean")
 
@@ -61,6 +61,7 @@ def report(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:
         gap = bad - good
         chance = float(wilcoxon(gap).pvalue) if len(gap) > 1 and np.any(gap) else math.nan
         share = float(np.mean(gap > 0)) if len(gap) else math.nan
-        lines.append((name, len(pairs), share, float(np.mean(gap)) if len(gap) else math.nan, chance, auroc(good, bad)))
+        mean = float(np.mean(gap)) if len(gap) else math.nan
+        lines.append((name, len(pairs), share, mean, chance, auroc_between(good, bad)))
     columns = ("score", "pairs", "higher when flagged", "mean difference", "Wilcoxon p", "AUROC")
     return Report((Table("flagged scans against clean ones of the same people", columns, tuple(lines)),))

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mriuq_cli.api import Case, Context, gradient_magnitude
+from mriuq_cli.api import Case, Context, ause, gradient_magnitude, spearman
 from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
 from mriuq_hetqc.protocols.intervals import condensed
-from mriuq_hetqc.protocols.statistics import against_truth, ause, dice, order, sampled, spearman
+from mriuq_hetqc.protocols.statistics import against_truth, dice, order, sampled
 from mriuq_hetqc.quality import figures, for_users, headlines
 from mriuq_hetqc.scan import Scan, full_scale, prepare
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mriuq_cli.api import auroc, ause, spearman
+
 Array = NDArray[np.float64]
 
 AT: tuple[float, ...] = tuple(float(q) for q in np.linspace(0.5, 0.995, 34))
@@ -52,14 +54,6 @@ def inside(z: Sequence[float], factor: float) -> float:
     return float(np.interp(factor, [0, *z], [0, *AT], right=1.0))
 
 
-def spearman(a: Array, b: Array) -> float:
-    """Return the correlation of ranks; NaN where one of them is constant."""
-    if not np.ptp(a) or not np.ptp(b):
-        return math.nan
-    ranks = [np.argsort(np.argsort(x, kind="stable"), kind="stable").astype(float) for x in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
-
-
 def order(error: Tensor, sigma: Tensor) -> float:
     """Return Spearman's correlation of the size of errors ``(n,)`` and sigma ``(n,)``, on a sample of them."""
     return spearman(*sampled(error.abs(), sigma))
@@ -77,18 +71,6 @@ def dice(found: Tensor, truth: Tensor) -> float:
     return 2 * float((found & truth).sum()) / size if size else 1.0
 
 
-def ause(error: Array, sigma: Array) -> float:
-    """Return the area between the sparsification curves by sigma and by the error, over that of a random order."""
-
-    def curve(by: Array) -> Array:
-        return np.asarray(np.cumsum(error[np.argsort(by, kind="stable")]) / np.arange(1, len(error) + 1))
-
-    if not np.ptp(error):
-        return math.nan
-    best, flat = curve(error), np.full(len(error), error.mean())
-    return float(np.mean(curve(sigma) - best) / np.mean(flat - best))
-
-
 def ence(error: Array, sigma: Array, bins: int = 20) -> float:
     """Return the expected normalised calibration error; both sorted by sigma."""
     gaps = []
@@ -103,9 +85,6 @@ def r_squared(x: Sequence[float], y: Sequence[float]) -> float:
     return float(np.corrcoef(x, y)[0, 1] ** 2) if np.ptp(x) and np.ptp(y) else math.nan
 
 
-def auroc(low: Sequence[float], high: Sequence[float]) -> float:
+def auroc_between(low: Sequence[float], high: Sequence[float]) -> float:
     """Return the chance that one of ``high`` lies above one of ``low``; NaN where one of them is empty."""
-    a, b = np.asarray(low, float), np.asarray(high, float)
-    if not a.size or not b.size:
-        return math.nan
-    return float(np.mean((b[:, None] > a) + 0.5 * (b[:, None] == a)))
+    return auroc(np.array([*low, *high]), np.repeat([False, True], [len(low), len(high)]))
