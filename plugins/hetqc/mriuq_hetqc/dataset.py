@@ -170,7 +170,7 @@ def other_scanner(
         band[axis] = slices / image.shape[axis]
     image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))
     image = image * smooth(image.shape, rng, 3, 0.2, image.device).exp()
-    if rng.random() < 0.3 and bool((labels < 4).any()):
+    if rng.random() < 0.3 and bool(_brain(labels).any()):
         image, labels = _without_skull(image, labels, least)
     elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off
         gone = soft_region(image.shape, rng, image.device) >= 0.5
@@ -178,9 +178,13 @@ def other_scanner(
     return image, labels, tuple(band)
 
 
+def _brain(labels: Tensor) -> Tensor:
+    return (labels > 0) & (labels < 4)
+
+
 def _without_skull(image: Tensor, labels: Tensor, least: int) -> tuple[Tensor, Tensor]:
     """Keep the brain alone, and of the field of view what it fills, or ``least`` voxels, as in use."""
-    brain = widened((labels > 0) & (labels < 4), 1)
+    brain = widened(_brain(labels), 1)
     box = []
     for axis, n in enumerate(brain.shape):
         places = torch.movedim(brain, axis, 0).flatten(1).any(1).nonzero()[:, 0]
