@@ -26,13 +26,14 @@ from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.predict import STANDARD
 from mriuq_hetqc.protocols.artefacts import report
-from mriuq_hetqc.protocols.intervals import FACTORS, LEVEL, stretch, stretches
-from mriuq_hetqc.protocols.statistics import inside
+from mriuq_hetqc.protocols.intervals import LEVEL, held, sampled_voxels, stretch, stretches
 from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
-STRENGTH, RIDGE, SIGMA_RIDGE = 0.03, 30.0, 10.0
-"""Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap and sigma."""
+STRENGTH, RIDGE = 0.03, 30.0
+"""Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap."""
+FIRST, SIGMA_RIDGE = (0.0, -5.0), (1e-3, 1e-4)
+"""Logarithms of sigma's factor and of what comes on top, before anything is seen, and how much they hold to that."""
 EMPHASIS = 10.0
 """How much larger than the network's features those figures count, before regularisation, that k-space shows."""
 
@@ -131,37 +132,50 @@ def left_out(rows):
 
 
 def fit_sigma(rows):
-    """Fit by what sigma has to be multiplied for each artefact that a scan looks like, so that its RMS is the error's.
+    """Fit by what sigma has to be multiplied, and what comes on top, for each artefact that a scan looks like.
 
-    Never by less than 1.
+    The likelihood of errors is maximised, taken to be normal with these sigma; every copy counts alike.
     """
-    from sklearn.linear_model import Ridge
+    import torch
 
     spoilt = [row for row in rows if row["artefact"] != CLEAN]
     names = list(spoilt[0]["shares"])
-    x = np.array([[row["shares"][name] for name in names] for row in spoilt])
-    mean, sd = x.mean(0), x.std(0) + 1e-9
-    needed = [row["rmse"] / row["rms_sigma"] for row in spoilt]
-    fitted = Ridge(alpha=SIGMA_RIDGE).fit((x - mean) / sd, np.log(needed))
-    slopes = fitted.coef_ / sd
-    factors = np.exp(fitted.intercept_ - slopes @ mean + slopes).clip(min=1).round(5)
-    return dict(zip(names, factors.tolist(), strict=True))
+    shares = torch.tensor([[row["shares"][name] for name in names] for row in spoilt])
+    sigma, size = (torch.tensor(sampled_voxels(spoilt, name)[:, ::2]).float() for name in ("sigma", "size"))
+    first = torch.tensor([FIRST]).repeat(len(names), 1)
+    found = first.clone().requires_grad_()
+    optimiser = torch.optim.LBFGS([found], max_iter=60, line_search_fn="strong_wolfe")
+
+    def loss():
+        optimiser.zero_grad()
+        factor, floor = (shares @ found[:, 0]).exp(), shares @ (2 * found[:, 1]).exp()
+        wide = ((factor[:, None] * sigma).square() + floor[:, None]).sqrt()
+        value = (wide.log() + 0.5 * (size / wide).square()).mean() + (
+            torch.tensor(SIGMA_RIDGE) * (found - first).square()
+        ).sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    return dict(zip(names, found.detach().exp().numpy().round(5).tolist(), strict=True))
 
 
 def with_sigmas(rows):
     """Give each spoilt row the sigma that users would be told, had its head not been seen."""
     known = {case: Yardsticks({}, {}, fit_sigma(others)) for case, others in left_out(rows)}
-    return [row if row["artefact"] == CLEAN else with_sigma(row, known[row["case"]].sigma_factor(row["shares"]))
-            for row in rows]  # fmt: skip
+    return [row if row["artefact"] == CLEAN else with_sigma(row, known[row["case"]]) for row in rows]
 
 
-def with_sigma(row, factor):
-    """Return a row as it would be with sigma times a factor."""
-    sigmas = {name: row[name] * factor for name in ("rms_sigma", "median_sigma", "sigma_q1", "sigma_q3")}
-    own = np.interp(FACTORS * factor, FACTORS, row["sharp"]["own"]).tolist()
-    return {**row, **sigmas, "z": [z / factor for z in row["z"]], "ence": np.nan,
-            "z_by_width": [[z / factor for z in part] for part in row["z_by_width"]],
-            "sharp": {**row["sharp"], "own": own}}  # fmt: skip
+def with_sigma(row, known):
+    """Return a row as it would be with the sigma that users are told."""
+    import torch
+
+    def wide(values):
+        return known.widened(torch.tensor(values, dtype=torch.float64), row["shares"]).numpy()
+
+    names = ("rms_sigma", "median_sigma", "sigma_q1", "sigma_q3")
+    sample = {**row["sample"], "sigma": wide(row["sample"]["sigma"]).tolist()}
+    return {**row, **{name: float(wide(row[name])) for name in names}, "ence": np.nan, "sample": sample}
 
 
 # What ships -----------------------------------------------------------------------------------------------------------
@@ -183,7 +197,7 @@ def calibration(rows, reference, sha256, folder):
     factors, own = stretches(spoilt), stretch(spoilt) / STANDARD
     by_head, by_artefact = defaultdict(list), defaultdict(list)
     for row in spoilt:
-        share = inside(row["z"], factors[row["case"]])
+        share = held(row, factors[row["case"]])
         by_head[row["case"]].append(share)
         by_artefact[f"simulated {row['artefact']}"].append(share)
     shares = [np.mean(found) for found in by_head.values()]

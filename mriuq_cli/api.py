@@ -35,7 +35,7 @@ _HOMES = {
     "mriuq_cli.inference.shipped": ("shipped_model",),
     "mriuq_cli.metrics.image": ("Similarity", "gradient_magnitude"),
     "mriuq_cli.metrics.judge": ("classical_measures",),
-    "mriuq_cli.metrics.regression": ("auroc", "ause", "spearman"),
+    "mriuq_cli.metrics.regression": ("auroc", "ause", "coverage", "coverage_by_width", "interval_score", "spearman"),
     "mriuq_cli.metrics.tables": ("paired_difference",),
     "mriuq_cli.physics.signal": (
         "spin_echo", "fast_spin_echo", "inversion_recovery", "spoiled_gradient_echo",

@@ -115,7 +115,7 @@ def for_users(reading: Reading, known: Yardsticks | None) -> Reading:
     if known is None:
         return reading
     shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), figures(reading)))
-    return replace(reading, sigma=reading.sigma * known.sigma_factor(shares))
+    return replace(reading, sigma=known.widened(reading.sigma, shares))
 
 
 def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:

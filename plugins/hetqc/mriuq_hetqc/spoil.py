@@ -18,7 +18,7 @@ from mriuq_cli.api import Artefact, Motion, corrupt, displacement, draw_motion, 
 
 ARTEFACTS = ("motion", "ghosting", "spikes", "wrap-around", "low resolution", "noise")
 """What can be wrong with a scan, in the order in which it acts."""
-_WEIGHTS = (0.4, 0.2, 0.15, 0.15, 0.15, 0.6)
+_WEIGHTS = (0.4, 0.2, 0.15, 0.15, 0.15, 0.8)
 _HOW_MANY = (0.15, 0.5, 0.2, 0.15)
 """Chance that nothing is wrong, or one thing, two or three: most bad scans are bad in one way."""
 _NOISE = (-12.0, 32.0)

@@ -2,7 +2,7 @@
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
 ``readings``: what tells artefacts and clean scans apart, and how much overlap of tissues is lost. ``sigma``: artefact
-to what sigma has to be multiplied by.
+to what sigma has to be multiplied by, and to an SD that comes on top everywhere, a share of full scale.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from mriuq_cli.api import WeightsError, Yardstick
 
@@ -61,11 +62,16 @@ class Yardsticks:
 
     scores: Mapping[str, Yardstick]
     readings: Mapping[str, LinearReading]
-    sigma: Mapping[str, float]
+    sigma: Mapping[str, tuple[float, float]]
 
-    def sigma_factor(self, shares: Mapping[str, float]) -> float:
-        """Return the factors of all artefacts, a geometric mean by how much the scan looks like each."""
-        return math.exp(sum(share * math.log(self.sigma[name]) for name, share in shares.items()))
+    def widened(self, sigma: Tensor, shares: Mapping[str, float]) -> Tensor:
+        """Return ``sqrt((a sigma)^2 + b^2)``: means of the artefacts' ``a`` (geometric) and ``b`` (root mean square).
+
+        Each counts by how much the scan looks like it. ``sigma`` may have any shape; shares of full scale.
+        """
+        log_factor = sum(share * math.log(self.sigma[name][0]) for name, share in shares.items())
+        variance = sum(share * self.sigma[name][1] ** 2 for name, share in shares.items())
+        return ((math.exp(log_factor) * sigma).square() + variance).sqrt()
 
 
 def of(folder: Path | None) -> Yardsticks | None:
@@ -88,7 +94,7 @@ def load(folder: Path) -> Yardsticks:
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
             readings={name: _reading(data["readings"][name]) for name in ("artefacts", "loss")},
-            sigma={name: float(data["sigma"][name]) for name in data["readings"]["artefacts"]["names"]},
+            sigma={name: _pair(data["sigma"][name]) for name in data["readings"]["artefacts"]["names"]},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
@@ -96,6 +102,11 @@ def load(folder: Path) -> Yardsticks:
             where=path,
             hint="Install the method again, or copy the weights folder anew.",
         ) from error
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    factor, floor = map(float, values)
+    return factor, floor
 
 
 def _yardstick(found: Mapping[str, Any]) -> Yardstick:

@@ -56,13 +56,14 @@ def test_headlines_read_the_head_and_the_brain_apart(reading):
     assert said["algorithmic"] == pytest.approx(math.exp(-1.5) - LEAST_LOSS)
 
 
-def test_sigma_is_multiplied_by_what_the_scan_looks_like(reading):
+def test_sigma_is_as_wide_as_what_the_scan_looks_like_needs(reading):
     found = figures(reading)
     n = len(grounds_of([1.0, 2.0], found))
-    factors = {"clean": 1.0, "noise": 1.5, "motion": 3.0}
-    for surely, expected in ((50.0, 3.0), (0.0, (1.5 * 3.0) ** (1 / 3))):
-        known = Yardsticks({}, {"artefacts": linear(tuple(factors), n, surely)}, factors)
-        assert torch.allclose(for_users(reading, known).sigma, reading.sigma * expected)
+    needs = {"clean": (1.0, 0.0), "noise": (1.5, 0.0), "motion": (3.0, 0.05)}
+    for surely, factor, floor in ((50.0, 3.0, 0.05), (0.0, (1.5 * 3.0) ** (1 / 3), 0.05 / 3**0.5)):
+        known = Yardsticks({}, {"artefacts": linear(tuple(needs), n, surely)}, needs)
+        expected = ((factor * reading.sigma) ** 2 + floor**2).sqrt()
+        assert torch.allclose(for_users(reading, known).sigma, expected)
         assert figures(reading) == found
 
 

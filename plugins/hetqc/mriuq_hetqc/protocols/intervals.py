@@ -14,43 +14,45 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mriuq_cli.api import Row, Table, paired_difference
-from mriuq_hetqc.protocols.statistics import inside
+from mriuq_cli.api import Row, Table, coverage, coverage_by_width, interval_score, paired_difference
 
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
-WIDTHS: Array = np.geomspace(1e-4, 3, 64)
-"""Half-widths that rivals are tried with, shares of full scale; between them figures are interpolated."""
-FACTORS: Array = np.geomspace(0.1, 30, 64)
-"""Half-widths that sigma is tried with, in sigma."""
+_KEPT = 2000
+"""Voxels of a copy that are kept as they are; of every copy as many, so that copies count alike."""
 _EDGES = np.linspace(0.1, 0.9, 9)
 """Between ranges of recovered intensity, shares of full scale."""
 
 
-def condensed(size: Array, sigma: Array, value: Array) -> dict[str, object]:
-    """Keep of voxels what any stretch and any width can be tried with.
-
-    Sizes of errors, sigma and recovered intensity are ``(n,)``, in shares of full scale.
-
-    Returns
-    -------
-    dict
-        ``own``: interval scores at :data:`FACTORS`. By range of ``value``: ``shares`` of voxels, and ``inside`` and
-        ``flat``, shares inside and interval scores at :data:`WIDTHS`.
-    """
-    ranges = np.digitize(value, _EDGES)
-    parts = [size[ranges == k] for k in range(len(_EDGES) + 1)]
-    return {
-        "own": [_score(size, factor * sigma) for factor in FACTORS],
-        "shares": [len(part) / len(size) for part in parts],
-        "inside": [[float(np.mean(part <= w)) if part.size else 0.0 for w in WIDTHS] for part in parts],
-        "flat": [[_score(part, w) if part.size else 0.0 for w in WIDTHS] for part in parts],
-    }
+def sample(**parts: Array) -> dict[str, list[float]]:
+    """Return the values of some voxels, the same of each ``(n,)``; shares of full scale, rounded to 1e-6."""
+    return {name: part[_places(len(part))].round(6).tolist() for name, part in parts.items()}
 
 
-def _score(size: Array, half: Array | float) -> float:
-    return float(np.mean(2 * half + 2 / (1 - LEVEL) * np.maximum(size - half, 0)))
+def _places(n: int) -> NDArray[np.intp]:
+    return np.linspace(0, n - 1, _KEPT).astype(np.intp)
+
+
+def sampled_voxels(rows: Sequence[Row], name: str) -> Array:
+    """Return ``sigma``, ``size`` of the error or recovered ``value`` in the voxels kept of copies, ``(m, n)``."""
+    return np.array([row["sample"][name] for row in rows])
+
+
+def stretch(rows: Sequence[Row]) -> float:
+    """Return how many sigma hold 90 % of errors over all copies."""
+    return float(np.quantile(sampled_voxels(rows, "size") / sampled_voxels(rows, "sigma"), LEVEL))
+
+
+def stretches(spoilt: Sequence[Row]) -> dict[str, float]:
+    """Return for each scan the factor that the other scans give; a single scan has its own."""
+    return {name: stretch(others) for name, others in _others(spoilt).items()}
+
+
+def held(row: Row, factor: float) -> float:
+    """Return the share of errors of a copy within ``factor`` sigma."""
+    (size,), (half,) = sampled_voxels([row], "size"), factor * sampled_voxels([row], "sigma")
+    return coverage(-half, half, size)
 
 
 def errors(spoilt: Sequence[Row], factors: Mapping[str, float]) -> Table:
@@ -65,35 +67,18 @@ def errors(spoilt: Sequence[Row], factors: Mapping[str, float]) -> Table:
 
 def _error(found: Sequence[Row], factors: Mapping[str, float]) -> tuple[float, ...]:
     """Return the figures of some copies, means over scans."""
-    cover: dict[str, list[float]] = defaultdict(list)
+    by_scan: dict[str, list[float]] = defaultdict(list)
+    fifths = []
     for row in found:
-        cover[row["case"]].append(inside(row["z"], factors[row["case"]]))
-    by_scan = [float(np.mean(shares)) for shares in cover.values()]
-    fifths = np.mean([[inside(z, factors[row["case"]]) for z in row["z_by_width"]] for row in found], axis=0)
+        (size,), (half,) = sampled_voxels([row], "size"), factors[row["case"]] * sampled_voxels([row], "sigma")
+        by_scan[row["case"]].append(coverage(-half, half, size))
+        fifths.append(coverage_by_width(-half, half, size))
+    shares = [float(np.mean(of_scan)) for of_scan in by_scan.values()]
     means = [float(np.mean([row[name] for row in found]))
              for name in ("spearman", "spearman_at_best", "spearman_head", "spearman_field", "gradient_spearman",
                           "ause", "gradient_ause", "ence")]  # fmt: skip
     ratio = float(np.mean([row["rmse"] / row["rms_sigma"] for row in found]))
-    return ratio, *means, float(np.mean(by_scan)), min(by_scan), *map(float, fifths)
-
-
-def stretch(rows: Sequence[Row]) -> float:
-    """Return how many sigma hold 90 % of errors, on average over scans and copies."""
-    scans: dict[str, list[Sequence[float]]] = defaultdict(list)
-    for row in rows:
-        scans[row["case"]].append(row["z"])
-    low, high = 0.0, 50.0
-    while high - low > 1e-3:
-        middle = (low + high) / 2
-        share = np.mean([np.mean([inside(z, middle) for z in found]) for found in scans.values()])
-        low, high = (middle, high) if share < LEVEL else (low, middle)
-    return high
-
-
-def stretches(spoilt: Sequence[Row]) -> dict[str, float]:
-    """Return for each scan the factor that the other scans give; a single scan has its own."""
-    names = {row["case"] for row in spoilt}
-    return {name: stretch([row for row in spoilt if row["case"] != name or len(names) == 1]) for name in names}
+    return ratio, *means, float(np.mean(shares)), min(shares), *map(float, np.mean(fifths, axis=0))
 
 
 def rivals(spoilt: Sequence[Row], factors: Mapping[str, float]) -> Table:
@@ -112,31 +97,30 @@ def _kinds(spoilt: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     return {**found, ("all", ""): list(spoilt)}
 
 
+def _others(spoilt: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return for each scan the copies of the others; a single scan has its own."""
+    names = dict.fromkeys(row["case"] for row in spoilt)
+    return {name: [row for row in spoilt if row["case"] != name or len(names) == 1] for name in names}
+
+
 def _scored(rows: Sequence[Row], factors: Mapping[str, float]) -> list[Row]:
     """Return ``case``, ``artefact``, ``level`` and ``scores``: of sigma, of one width, of width by intensity."""
-    shares = np.array([row["sharp"]["shares"] for row in rows])
-    held = np.array([row["sharp"]["inside"] for row in rows]) * shares[..., None]
     found: list[Row] = []
-    for name in factors:
-        mine = np.array([row["case"] == name for row in rows])
-        others = ~mine if len(factors) > 1 else mine
-        one = _half(held[others].sum(1).mean(0))
-        wide = [_half(curve / share) if share else one
-                for curve, share in zip(held[others].sum(0), shares[others].sum(0), strict=True)]  # fmt: skip
-        for at in np.flatnonzero(mine):
-            row, flat = rows[at], rows[at]["sharp"]["flat"]
-            own = float(np.interp(factors[name], FACTORS, row["sharp"]["own"]))
-            rivals = [
-                float(shares[at] @ [np.interp(w, WIDTHS, scores) for w, scores in zip(widths, flat, strict=True)])
-                for widths in ([one] * len(wide), wide)
-            ]
-            found.append({name: row[name] for name in ("case", "artefact", "level")} | {"scores": [own, *rivals]})
+    for name, others in _others(rows).items():
+        one, wide = _widths(sampled_voxels(others, "size"), sampled_voxels(others, "value"))
+        for row in (row for row in rows if row["case"] == name):
+            size, sigma, value = (sampled_voxels([row], key)[0] for key in ("size", "sigma", "value"))
+            halves = (factors[name] * sigma, np.full(size.shape, one), wide[np.digitize(value, _EDGES)])
+            scores = [interval_score(-half, half, size, LEVEL) for half in halves]
+            found.append({key: row[key] for key in ("case", "artefact", "level")} | {"scores": scores})
     return found
 
 
-def _half(share_inside: Array) -> float:
-    """Return the half-width that holds 90 %."""
-    return float(np.interp(LEVEL, share_inside, WIDTHS))
+def _widths(size: Array, value: Array) -> tuple[float, Array]:
+    """Return the half-width that holds 90 % of errors, and that of each range of recovered intensity."""
+    one, ranges = float(np.quantile(size, LEVEL)), np.digitize(value, _EDGES)
+    parts = [size[ranges == k] for k in range(len(_EDGES) + 1)]
+    return one, np.array([np.quantile(part, LEVEL) if part.size else one for part in parts])
 
 
 def _compared(found: Sequence[Row]) -> tuple[float, ...]:

@@ -15,7 +15,7 @@ from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
-from mriuq_hetqc.protocols.intervals import condensed
+from mriuq_hetqc.protocols.intervals import sample
 from mriuq_hetqc.protocols.statistics import against_truth, dice, order, sampled
 from mriuq_hetqc.quality import figures, for_users, headlines
 from mriuq_hetqc.scan import Scan, full_scale, prepare
@@ -104,7 +104,7 @@ class Bench:
         Returns
         -------
         dict
-            ``sharp``, see :func:`mriuq_hetqc.protocols.intervals.condensed`; ``gradient_spearman`` and
+            ``sample``, size of the error, sigma and recovered value in some voxels; ``gradient_spearman`` and
             ``gradient_ause``, how the gradient orders errors.
         """
         brain, recovered = self.brain, reading.recovered
@@ -112,7 +112,7 @@ class Bench:
         error = self._error(reading, scale)[brain].abs()
         size, sigma, value, gradient = sampled(error, reading.sigma[brain], recovered[brain], slope)
         return {
-            "sharp": condensed(size, sigma, value),
+            "sample": sample(size=size, sigma=sigma, value=value),
             "gradient_spearman": spearman(size, gradient), "gradient_ause": ause(size, gradient),
         }  # fmt: skip
 

@@ -13,10 +13,7 @@ from mriuq_cli.api import auroc, ause, spearman
 
 Array = NDArray[np.float64]
 
-AT: tuple[float, ...] = tuple(float(q) for q in np.linspace(0.5, 0.995, 34))
-"""Shares at which quantiles of ``|error| / sigma`` are kept: with them coverage can be had for any width."""
 _SAMPLED = 200_000
-_FIFTHS = 5
 
 
 def against_truth(error: Tensor, sigma: Tensor) -> dict[str, object]:
@@ -27,12 +24,10 @@ def against_truth(error: Tensor, sigma: Tensor) -> dict[str, object]:
     dict
         ``rmse``, ``rms_sigma``, ``median_error``, ``median_sigma`` and its quartiles, ``spearman`` (of sigma and the
         size of the error) and ``spearman_at_best`` (what it would be if errors were normal with exactly these sigma),
-        ``ause``, ``ence`` (20 bins), ``z`` and ``z_by_width`` (quantiles :data:`AT` of ``|error| / sigma``, all and by
-        fifths of sigma).
+        ``ause`` and ``ence`` (20 bins).
     """
     few, spread = sampled(error.abs(), sigma)
     order = np.argsort(spread, kind="stable")
-    z = few / spread
     ideal = spread * np.abs(np.random.default_rng(0).normal(size=len(spread)))
     quartiles = np.quantile(spread, (0.25, 0.5, 0.75))
     return {
@@ -40,18 +35,8 @@ def against_truth(error: Tensor, sigma: Tensor) -> dict[str, object]:
         "median_error": float(np.median(few)), "median_sigma": float(quartiles[1]),
         "sigma_q1": float(quartiles[0]), "sigma_q3": float(quartiles[2]),
         "spearman": spearman(few, spread), "spearman_at_best": spearman(ideal, spread), "ause": ause(few, spread),
-        "ence": ence(few[order], spread[order]), "z": _quantiles(z),
-        "z_by_width": [_quantiles(part) for part in np.array_split(z[order], _FIFTHS)],
+        "ence": ence(few[order], spread[order]),
     }  # fmt: skip
-
-
-def _quantiles(z: Array) -> list[float]:
-    return [round(float(q), 4) for q in np.quantile(z, AT)]
-
-
-def inside(z: Sequence[float], factor: float) -> float:
-    """Return the share of errors within ``factor`` sigma, from quantiles :data:`AT` of ``|error| / sigma``."""
-    return float(np.interp(factor, [0, *z], [0, *AT], right=1.0))
 
 
 def order(error: Tensor, sigma: Tensor) -> float:
