@@ -28,7 +28,7 @@ from mriuq_hetqc.predict import STANDARD
 from mriuq_hetqc.protocols.artefacts import report
 from mriuq_hetqc.protocols.intervals import LEVEL, held, sampled_voxels, stretch, stretches
 from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
-from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
+from mriuq_hetqc.yardsticks import LARGEST, LinearReading, Yardsticks
 
 STRENGTH, RIDGE = 0.03, 30.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap."""
@@ -142,6 +142,7 @@ def fit_sigma(rows):
     names = list(spoilt[0]["shares"])
     shares = torch.tensor([[row["shares"][name] for name in names] for row in spoilt])
     sigma, size = (torch.tensor(sampled_voxels(spoilt, name)[:, ::2]).float() for name in ("sigma", "size"))
+    sigma = sigma.clamp(max=LARGEST)
     first = torch.tensor([FIRST]).repeat(len(names), 1)
     found = first.clone().requires_grad_()
     optimiser = torch.optim.LBFGS([found], max_iter=60, line_search_fn="strong_wolfe")
@@ -170,12 +171,9 @@ def with_sigma(row, known):
     """Return a row as it would be with the sigma that users are told."""
     import torch
 
-    def wide(values):
-        return known.widened(torch.tensor(values, dtype=torch.float64), row["shares"]).numpy()
-
-    names = ("rms_sigma", "median_sigma", "sigma_q1", "sigma_q3")
-    sample = {**row["sample"], "sigma": wide(row["sample"]["sigma"]).tolist()}
-    return {**row, **{name: float(wide(row[name])) for name in names}, "ence": np.nan, "sample": sample}
+    told = known.widened(torch.tensor(row["sample"]["sigma"], dtype=torch.float64), row["shares"]).numpy()
+    return {**row, "rms_sigma": float(np.sqrt(np.mean(told**2))), "ence": np.nan,
+            "sample": {**row["sample"], "sigma": told.tolist()}}  # fmt: skip
 
 
 # What ships -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import torch
 
 from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, for_users, grounds_of, headlines
-from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
+from mriuq_hetqc.yardsticks import LARGEST, LinearReading, Yardsticks
 
 SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002}
 
@@ -57,12 +57,13 @@ def test_headlines_read_the_head_and_the_brain_apart(reading):
 
 
 def test_sigma_is_as_wide_as_what_the_scan_looks_like_needs(reading):
+    reading = replace(reading, sigma=4 * reading.sigma)
     found = figures(reading)
     n = len(grounds_of([1.0, 2.0], found))
     needs = {"clean": (1.0, 0.0), "noise": (1.5, 0.0), "motion": (3.0, 0.05)}
     for surely, factor, floor in ((50.0, 3.0, 0.05), (0.0, (1.5 * 3.0) ** (1 / 3), 0.05 / 3**0.5)):
         known = Yardsticks({}, {"artefacts": linear(tuple(needs), n, surely)}, needs)
-        expected = ((factor * reading.sigma) ** 2 + floor**2).sqrt()
+        expected = ((factor * reading.sigma.clamp(max=LARGEST)) ** 2 + floor**2).sqrt()
         assert torch.allclose(for_users(reading, known).sigma, expected)
         assert figures(reading) == found
 
