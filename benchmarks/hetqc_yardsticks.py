@@ -158,7 +158,7 @@ def fit_sigma(rows):
         return value
 
     optimiser.step(loss)
-    return dict(zip(names, found.detach().exp().numpy().round(5).tolist(), strict=True))
+    return dict(zip(names, found.detach().double().exp().numpy().round(5).tolist(), strict=True))
 
 
 def with_sigmas(rows):

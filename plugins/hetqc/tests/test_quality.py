@@ -1,6 +1,7 @@
 """Figures of a reading, and the two headlines that linear readings make of them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
