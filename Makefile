@@ -29,7 +29,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	@for name in startup predict qc pages simulate; do \
+	@for name in startup predict qc simulate; do \
 	echo "== $$name" && $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 docs: $(DOCS)

@@ -1,8 +1,7 @@
 """Where the process begins and ends.
 
-Ctrl-C while modules are still being imported ends it without a trace. Torch is to ask for its large tensors in large
-pages: Linux else gives them out 4 KiB at a time, anew for each tensor. At the end what asked for it is told, and
-nothing is taken down that the system frees anyway: with torch that would take half a second.
+Ctrl-C while modules are still being imported ends it without a trace. At the end what asked for it
+is told, and nothing is taken down that the system frees anyway: with torch that would take half a second.
 """
 
 import atexit
@@ -16,7 +15,6 @@ def main() -> None:
     """Import the command line, run it, and end the process with its exit code."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read once, when torch allocates for the first time
     from mriuq_cli.main import main as run
 
     code = run()
