@@ -130,11 +130,10 @@ def _bench(plan: Plan, plugin: Plugin, writers: ThreadPoolExecutor) -> Bench:
 
     start = time.perf_counter()
     calibration = _calibration(plan)
-    import torch
-
+    from mriuq_cli.inference.processor import set_up
     from mriuq_cli.inference.weights import load_model
 
-    torch.set_num_threads(plan.threads)
+    set_up(plan.threads)
     model = load_model(plugin, plan.weights, plan.device) if plan.weights else None
     context = Context(
         config=plan.weights.config if plan.weights else {},

@@ -6,6 +6,8 @@ from contextlib import suppress
 from importlib import import_module
 from threading import Thread
 
+from mriuq_cli.inference.processor import set_up
+
 
 class TorchAhead:
     """Begins to import torch in a thread of its own.
@@ -27,9 +29,7 @@ class TorchAhead:
             return
         self._importing.join()
         self._importing = None
-        import torch
-
-        torch.set_num_threads(self._threads)
+        set_up(self._threads)
 
 
 def _begin() -> None:
