@@ -23,12 +23,11 @@ from mriuq_cli.present.protocol import protocol_tables
 from mriuq_cli.uncertainty.conformal import Calibration, Factors, write_calibration
 from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
-from mriuq_hetqc.kspace import KSPACE
 from mriuq_hetqc.predict import STANDARD
 from mriuq_hetqc.protocols.artefacts import report
 from mriuq_hetqc.protocols.intervals import LEVEL, held, sampled_voxels, stretch, stretches
-from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, brain_grounds_of, grounds_of
-from mriuq_hetqc.yardsticks import LARGEST, LinearReading, Yardsticks
+from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, TRACES, brain_grounds_of, grounds_of
+from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 STRENGTH, RIDGE = 0.03, 30.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap."""
@@ -87,7 +86,7 @@ def fit(rows):
     x = np.array([grounds_of(row["features"], row) for row in rows])
     y = np.array([names.index(row["artefact"]) for row in rows])
     mean, sd = x.mean(0), x.std(0) + 1e-6
-    sd[-KSPACE:] /= EMPHASIS
+    sd[-len(TRACES) :] /= EMPHASIS
     fitted = LogisticRegression(C=STRENGTH, max_iter=5000, class_weight="balanced").fit((x - mean) / sd, y)
     return as_data(names, mean, sd, fitted.coef_, fitted.intercept_)
 
@@ -142,7 +141,6 @@ def fit_sigma(rows):
     names = list(spoilt[0]["shares"])
     shares = torch.tensor([[row["shares"][name] for name in names] for row in spoilt])
     sigma, size = (torch.tensor(sampled_voxels(spoilt, name)[:, ::2]).float() for name in ("sigma", "size"))
-    sigma = sigma.clamp(max=LARGEST)
     first = torch.tensor([FIRST]).repeat(len(names), 1)
     found = first.clone().requires_grad_()
     optimiser = torch.optim.LBFGS([found], max_iter=60, line_search_fn="strong_wolfe")
@@ -267,7 +265,7 @@ def descriptors_of_nothing():
 
     empty = torch.zeros(4, 4, 4)
     nothing = Reading(image=empty, residual=empty, sigma=empty, head=empty > 0, classes=empty.long(), sigma_task=empty,
-                      kspace={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
+                      marks={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
     return describe(nothing, 0.0)
 
 

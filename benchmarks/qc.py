@@ -57,11 +57,11 @@ def measure(scan: Path, rounds: int) -> None:
     """Measure on one scan and print."""
     from mriuq_cli.data.nifti import read_volume
     from mriuq_cli.inference.shipped import shipped_model
-    from mriuq_hetqc.kspace import KSPACE
+    from mriuq_hetqc.marks import MARKS
     from mriuq_hetqc.scan import prepare
 
     model, _ = shipped_model("hetqc")
-    marks = torch.zeros(1, KSPACE)
+    marks = torch.zeros(1, MARKS)
     quick = copy.deepcopy(model).to(memory_format=torch.channels_last_3d)
     volume = read_volume(scan)
     batch = prepare(volume.data, volume.geometry).padded(int(model.multiple))

@@ -16,8 +16,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from mriuq_cli.api import Case, Cases, ras_geometry, to_ras
-from mriuq_hetqc.kspace import KSPACE, as_input, of_kspace
 from mriuq_hetqc.looks import smooth, thick
+from mriuq_hetqc.marks import MARKS, UNSURE, as_input, of_scan
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import full_scale, pad_to, prepare, to_working
 from mriuq_hetqc.spoil import soft_region, spoil
@@ -32,8 +32,6 @@ _OUTSIDE = 0.1
 
 _CUT_LATER = 0.5
 """Chance that skull or face were cut away after a scanner had spoilt the head, so that no fault shows there."""
-_UNSURE = 0.15
-"""SD by which what is told of k-space is off, since other scanners leave other traces there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,14 +46,14 @@ class Head:
 class Pair:
     """A corrupted head and the clean one, both scaled by the corrupted one, with labels and places inside the head.
 
-    ``kspace`` is what the network is told of the corrupted head as a whole.
+    ``marks`` is what the network is told of the corrupted head as a whole.
     """
 
     spoilt: Tensor
     clean: Tensor
     labels: Tensor
     inside: Tensor
-    kspace: Tensor
+    marks: Tensor
 
 
 class Crops(Dataset[Any]):
@@ -99,10 +97,11 @@ class Crops(Dataset[Any]):
             bad = bad * (clean > 0)
         scale = full_scale(bad)
         inside = (clean > _HEAD * full_scale(clean)).flatten().nonzero()[:, 0]
-        return Pair(bad / scale, clean / scale, labels, inside, as_input(of_kspace(bad, band)))
+        bad = bad / scale
+        return Pair(bad, clean / scale, labels, inside, as_input(of_scan(bad, band)))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Return ``image``, ``clean``, ``weight`` ``(1, n, n, n)``, ``labels`` ``(n, n, n)``, int64, and ``kspace``."""
+        """Return ``image``, ``clean``, ``weight`` ``(1, n, n, n)``, ``labels`` ``(n, n, n)``, int64, and ``marks``."""
         slots, reuse = int(self.config["slots"]), int(self.config["reuse"])
         slot, turn = index % slots, index // slots // reuse
         group = turn * slots + slot
@@ -118,7 +117,7 @@ class Crops(Dataset[Any]):
             "clean": clean[None],
             "weight": near + _OUTSIDE * (1 - near),
             "labels": pair.labels[cube].long(),
-            "kspace": pair.kspace + torch.from_numpy(rng.normal(0, _UNSURE, KSPACE).astype(np.float32)),
+            "marks": pair.marks + UNSURE * torch.from_numpy(rng.normal(0, 1, MARKS).astype(np.float32)),
         }
 
     def _cube(self, pair: Pair, rng: np.random.Generator) -> tuple[slice, slice, slice]:

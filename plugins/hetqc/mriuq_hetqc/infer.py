@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mriuq_cli.api import WeightsError
-from mriuq_hetqc.kspace import as_input, of_kspace
+from mriuq_hetqc.marks import as_input, of_scan
 from mriuq_hetqc.region import widened
 from mriuq_hetqc.scan import Scan
 
@@ -34,8 +34,8 @@ class Reading:
         form); None without the task.
     sigma_task
         Standard deviation of the segmentation, unitless; None without the task.
-    kspace
-        What :func:`mriuq_hetqc.kspace.of_kspace` says of the scan.
+    marks
+        What :func:`mriuq_hetqc.marks.of_scan` says of the scan.
     features, brain_features
         Float32 ``(C,)``: mean of the network's deepest image over the head, and over the brain.
     epistemic
@@ -48,7 +48,7 @@ class Reading:
     head: Tensor
     classes: Tensor | None
     sigma_task: Tensor | None
-    kspace: Mapping[str, float]
+    marks: Mapping[str, float]
     features: Tensor
     brain_features: Tensor
     epistemic: Tensor | None = None
@@ -78,9 +78,9 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
     if device == "cpu":
         model.to(memory_format=torch.channels_last_3d)  # convolutions take two thirds of the time, answers stay
     batch = scan.padded(int(model.multiple)).to(device)
-    kspace = of_kspace(scan.image.to(device), scan.band)
-    marks = as_input(kspace)[None].to(device)
-    answer = model(batch, marks)
+    marks = of_scan(scan.image.to(device) / scan.scale, scan.band)
+    told = as_input(marks)[None].to(device)
+    answer = model(batch, told)
     x, y, z = scan.image.shape
 
     def cut(values: Tensor) -> Tensor:
@@ -95,9 +95,9 @@ def read_scan(model: nn.Module, scan: Scan, device: str = "cpu", *, passes: int 
     brain = head if classes is None else classes > 0
     return Reading(
         image=image, residual=residual, sigma=cut((0.5 * answer.log_variance).exp()), head=head,
-        classes=classes, sigma_task=sigma_task, kspace=kspace,
+        classes=classes, sigma_task=sigma_task, marks=marks,
         features=_pooled(answer.features, head), brain_features=_pooled(answer.features, brain),
-        epistemic=_spread(lambda: cut(model(batch, marks).residual), model, passes, seed) if passes else None,
+        epistemic=_spread(lambda: cut(model(batch, told).residual), model, passes, seed) if passes else None,
     )  # fmt: skip
 
 

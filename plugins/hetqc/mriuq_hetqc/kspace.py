@@ -7,8 +7,7 @@ the distance of the echo, along the axis of phase encoding.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -26,12 +25,6 @@ _LEAST = 1e-3
 """Amplitude of an echo below which it counts as none."""
 _ALONE = (3, 6)
 """Voxels from an echo, least and most, at which there is none if it is a ghost's: edges of k-space ring on and on."""
-
-
-_TYPICAL = {"kspace_peak": (2.5, 1.0), "echo": (-5.0, 1.5), "ghost": (-6.0, 1.5)}
-"""Middle and spread of the peak and of the logarithms of echoes, over clean and spoilt heads."""
-KSPACE = len(_TYPICAL)
-"""How many figures there are."""
 
 
 def of_kspace(image: Tensor, band: Sequence[float]) -> dict[str, float]:
@@ -60,12 +53,6 @@ def of_kspace(image: Tensor, band: Sequence[float]) -> dict[str, float]:
         "echo": max([_LEAST, *(float(line[_NEAREST:].max()) for line in lines)]),
         "ghost": max([_LEAST, *(float((line - _beside(line))[_NEAREST:].max()) for line in lines)]),
     }
-
-
-def as_input(found: Mapping[str, float]) -> Tensor:
-    """Return the figures of :func:`of_kspace` as a network is told them, float32 ``(KSPACE,)``, of order 1."""
-    values = {name: value if name == "kspace_peak" else math.log(value) for name, value in found.items()}
-    return torch.tensor([(values[name] - middle) / spread for name, (middle, spread) in _TYPICAL.items()])
 
 
 def _acquired(spectrum: Tensor, shape: Sequence[int], band: Sequence[float]) -> tuple[Tensor, list[int]]:

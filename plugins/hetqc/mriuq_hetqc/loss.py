@@ -64,7 +64,7 @@ class Objective:
 
     def __call__(self, model: nn.Module, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the loss and its parts, each a scalar; ``ratio`` is RMS error over RMS sigma, 1 if sizes are right."""
-        answer: Answer = model(batch["image"], batch["kspace"])
+        answer: Answer = model(batch["image"], batch["marks"])
         weight = batch["weight"]
         error = batch["clean"] - batch["image"] - answer.residual
         total = weight.sum().clamp_min(1.0)

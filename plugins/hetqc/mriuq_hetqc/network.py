@@ -1,30 +1,35 @@
 """The network of our own presets: a U-Net on the image folded 2 x 2 x 2 into channels, one decoder a task.
 
-Folding loses nothing and takes the work to half resolution. The correction is made of two maps, ``r - g x``: what is
-put in, and the share of the input ``x`` that is taken out. Both are smooth where noise gives way to the mean around it,
-while the correction itself is as rough as the noise. There is no norm over the field of view, so what is said of a
-voxel does not depend on how much is in the picture. A fault of k-space is spread over the whole of it and hard to tell
-from anatomy in any part, so the decoder that cleans is told what k-space shows (:mod:`mriuq_hetqc.kspace`).
+Folding loses nothing and takes the work to half resolution. The correction is ``r - sum_k g_k b_k``: what is put in,
+and the shares that are taken out of the bands ``b_k`` into which means over 2, 4 and 8 voxels part the input (a
+pyramid, Burt and Adelson 1983, shrunk as is learnt). All maps are smooth where noise gives way to the mean around it,
+while the correction itself is as rough as the noise; and the network need not make that mean, whose errors would be
+errors of brightness. There is no norm over the field of view, so what is said of a voxel does not depend on how much
+is in the picture. A fault of k-space is spread over the whole of it and hard to tell from anatomy in any part, so the
+decoder that cleans is told what was measured on the whole (:mod:`mriuq_hetqc.marks`).
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mriuq_hetqc.kspace import KSPACE
+from mriuq_hetqc.marks import MARKS
 
 CLASSES = 4
 """Outside the brain, fluid, grey matter, white matter."""
-SIGMA = (-13.8, 4.0)
-"""Bounds of ``log sigma_r^2``: from a thousandth of full scale upwards."""
+SIGMA = (-13.8, math.log(0.25))
+"""Bounds of ``log sigma_r^2``: sigma from a thousandth of full scale to a half of it (Popoviciu's inequality)."""
 TASK = (-7.0, 5.0)
 """Bounds of ``log sigma_s^2``."""
+BANDS = (2, 4, 8)
+"""Edges, in voxels, of the cubes whose means part the input into bands."""
 _FIRST_SIGMA = -6.0
 """Where ``log sigma_r^2`` starts: sigma 0.05 of full scale."""
 _HIDDEN = 16
@@ -68,13 +73,26 @@ def unfold(image: Tensor) -> Tensor:
     return split.permute(0, 4, 5, 1, 6, 2, 7, 3).reshape(b, c // 8, 2 * x, 2 * y, 2 * z)
 
 
+def bands(image: Tensor) -> Iterator[Tensor]:
+    """Yield what a mean over each edge of :data:`BANDS` takes away, finest first; ``(B, 1, X, Y, Z)`` as the image.
+
+    The bands and the mean over the last edge add up to the image. Sides are multiples of the last edge.
+    """
+    finer = image
+    for edge in BANDS:
+        mean = functional.avg_pool3d(image, edge)
+        coarser = functional.interpolate(mean, size=image.shape[2:], mode="trilinear", align_corners=False)
+        yield finer - coarser
+        finer = coarser
+
+
 def bounded(z: Tensor, limits: tuple[float, float]) -> Tensor:
-    """Keep a log-variance within limits, smoothly from below: ``lo + softplus(z - lo)``, at most ``hi``; float32.
+    """Keep a log-variance within limits, smoothly: ``lo + softplus(z - lo)``, and so from above; float32.
 
     Without a floor the loss has none either, and confident voxels would drive it.
     """
     low, high = limits
-    return (low + functional.softplus(z.float() - low)).clamp_max(high)
+    return high - functional.softplus(high - low - functional.softplus(z.float() - low))
 
 
 class Block(nn.Sequential):
@@ -147,10 +165,10 @@ class FoldedUNet(nn.Module):
 
     def __init__(self, widths: Sequence[int], *, multi_task: bool, dropout: float = 0.0) -> None:
         super().__init__()
-        self.multiple = 2 ** len(widths)
+        self.multiple = max(2 ** len(widths), BANDS[-1])
         self.dropout = nn.Dropout3d(dropout)
         self.encoder = nn.ModuleList(Block(a, b) for a, b in zip((8, *widths[:-1]), widths, strict=True))
-        self.clean = Decoder(widths, 24, known=KSPACE)
+        self.clean = Decoder(widths, 8 * (2 + len(BANDS)), known=MARKS)
         self.task = Decoder(widths, 8 * (CLASSES + 1)) if multi_task else None
         self._begin()
 
@@ -165,10 +183,10 @@ class FoldedUNet(nn.Module):
             if decoder is not None:
                 nn.init.normal_(decoder.head.weight, std=1e-3)
         with torch.no_grad():
-            self.clean.head.bias.copy_(torch.tensor([0.0, _FIRST_SIGMA, 0.0]).repeat(8))
+            self.clean.head.bias.copy_(torch.tensor([0.0, _FIRST_SIGMA, *(0.0 for _ in BANDS)]).repeat(8))
 
-    def forward(self, image: Tensor, kspace: Tensor) -> Answer:
-        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``, and ``(B, KSPACE)``."""
+    def forward(self, image: Tensor, marks: Tensor) -> Answer:
+        """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``, and ``(B, MARKS)``."""
         levels = []
         x = fold(image)
         for depth, block in enumerate(self.encoder):
@@ -176,8 +194,10 @@ class FoldedUNet(nn.Module):
             if depth >= len(self.encoder) - 2:
                 x = self.dropout(x)
             levels.append(x)
-        clean = unfold(self.clean(levels, kspace))
-        residual = clean[:, :1].float() - clean[:, 2:].float() * image
+        clean = unfold(self.clean(levels, marks))
+        residual = clean[:, :1].float()
+        for k, band in enumerate(bands(image), 2):
+            residual = residual - clean[:, k : k + 1].float() * band
         log_variance = bounded(clean[:, 1:2], SIGMA)
         if self.task is None:
             return Answer(residual, log_variance, None, None, x)

@@ -63,10 +63,10 @@ class PublishedUNet(nn.Module):
         nn.init.zeros_(self.clean.value.bias)
         nn.init.constant_(self.clean.spread.bias, -6.0)
 
-    def forward(self, image: Tensor, kspace: Tensor | None = None) -> Answer:
+    def forward(self, image: Tensor, marks: Tensor | None = None) -> Answer:
         """Answer for ``(B, 1, X, Y, Z)``, sides multiples of ``multiple``; two classes, grey matter or not.
 
-        What ``kspace`` shows is not looked at.
+        What ``marks`` say is not looked at.
         """
         levels = []
         x = image

@@ -45,13 +45,18 @@ MEANINGS = {
     "kspace_peak": "logarithm of the brightest point of k-space over those around it: spikes",
     "echo": "amplitude of the largest echo along an axis, as a share of the image: ghosts, moves, cut k-space",
     "ghost": "the same of echoes that stand alone: regular ghosts",
+    "noise": "SD of noise in the bright half, by the finest diagonal band of Haar's wavelet",
+    "noise_grain": "SD of noise by the next band over that: 1 for white noise, more where it is smooth or hardly any",
+    "noise_contrast": "SD of means over 8 voxels, over the SD of noise",
     "epistemic": "root mean square spread of the cleaned brain over passes with dropout",
 }
 """What each figure is; the first two are the headlines."""
 
+TRACES = ("kspace_peak", "echo", "ghost")
+"""Figures of faults that were born in k-space."""
 _GROUNDS = (
     "visual_rms", "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean",
-    "sigma_task_p90", "ratio_brain_head", "kspace_peak", "echo", "ghost",
+    "sigma_task_p90", "ratio_brain_head", "noise", "noise_contrast", *TRACES,
 )  # fmt: skip
 _BRAIN_GROUNDS = (
     "sigma_recon_median", "sigma_recon_rms", "sigma_recon_p90", "recoverable", "sigma_task_mean", "sigma_task_median",
@@ -83,7 +88,7 @@ def figures(reading: Reading) -> dict[str, float]:
         "recoverable": float(removed.square().mean().sqrt()),
         "visual_rms": float(whole.mean().sqrt()),
         "ratio_brain_head": float(sigma.mean() / reading.sigma[head].mean()),
-        **reading.kspace,
+        **reading.marks,
     }
     if reading.sigma_task is None or reading.classes is None:
         return found

@@ -22,8 +22,6 @@ from torch import Tensor
 from mriuq_cli.api import WeightsError, Yardstick
 
 FILE = "quality.json"
-LARGEST = 0.5
-"""What lies between nothing and full scale has no larger SD (Popoviciu's inequality); networks may say more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +67,11 @@ class Yardsticks:
     def widened(self, sigma: Tensor, shares: Mapping[str, float]) -> Tensor:
         """Return ``sqrt((a sigma)^2 + b^2)``: means of the artefacts' ``a`` (geometric) and ``b`` (root mean square).
 
-        Each counts by how much the scan looks like it. ``sigma`` may have any shape; shares of full scale, of which no
-        more than :data:`LARGEST` counts.
+        Each counts by how much the scan looks like it. ``sigma`` may have any shape; shares of full scale.
         """
         log_factor = sum(share * math.log(self.sigma[name][0]) for name, share in shares.items())
         variance = sum(share * self.sigma[name][1] ** 2 for name, share in shares.items())
-        return ((math.exp(log_factor) * sigma.clamp(max=LARGEST)).square() + variance).sqrt()
+        return ((math.exp(log_factor) * sigma).square() + variance).sqrt()
 
 
 def of(folder: Path | None) -> Yardsticks | None:

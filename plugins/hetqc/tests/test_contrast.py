@@ -172,6 +172,6 @@ def test_a_map_of_labels_is_flat_and_a_scan_is_not(levels, least, most):
     image = 0.2 + (share * levels).round() / levels
     nothing = torch.zeros_like(image)
     reading = Reading(image=image, residual=nothing, sigma=nothing, head=image > 0, classes=None, sigma_task=None,
-                      kspace={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
+                      marks={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
     found = {d.name: d.value for d in describe(reading, 0.0)}
     assert least <= found["flatness"] <= most

@@ -6,7 +6,7 @@ import torch
 from round_head import head
 
 from mriuq_hetqc.dataset import Crops, _without_skull, other_scanner
-from mriuq_hetqc.kspace import KSPACE
+from mriuq_hetqc.marks import MARKS
 from mriuq_hetqc.spoil import ARTEFACTS, add_noise, soft_region, spoil
 
 CONFIG = {"crop": 32, "reuse": 2, "slots": 2, "seed": 3}
@@ -25,14 +25,14 @@ def test_crops_have_the_shapes_that_the_loss_expects():
     assert item["image"].shape == item["clean"].shape == item["weight"].shape == (1, 32, 32, 32)
     assert item["labels"].shape == (32, 32, 32)
     assert set(item["labels"].unique().tolist()) <= {0, 1, 2, 3}
-    assert item["kspace"].shape == (KSPACE,)
+    assert item["marks"].shape == (MARKS,)
 
 
-def test_crops_of_a_spoilt_head_are_told_nearly_the_same_of_its_k_space():
+def test_crops_of_a_spoilt_head_are_told_nearly_the_same_of_the_whole():
     crops = Crops({**CONFIG, "reuse": 8, "slots": 1}, [head], "cpu", change=True)
-    told = torch.stack([crops[index]["kspace"] for index in range(8)])
+    told = torch.stack([crops[index]["marks"] for index in range(8)])
     assert 0 < float(told.std(0).max()) < 0.35
-    assert torch.allclose(told.mean(0), crops._pair(0).kspace, atol=0.25)
+    assert torch.allclose(told.mean(0), crops._pair(0).marks, atol=0.25)
 
 
 def test_frequencies_that_interpolation_made_up_are_stated():

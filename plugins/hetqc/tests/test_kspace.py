@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mriuq_cli.api import Artefact, corrupt
-from mriuq_hetqc.kspace import KSPACE, as_input, of_kspace
+from mriuq_hetqc.kspace import of_kspace
 from mriuq_hetqc.scan import along, interpolation
 
 WHOLE = (1.0, 1.0, 1.0)
@@ -54,12 +54,3 @@ def test_an_image_of_one_value_has_no_marks():
     found = of_kspace(torch.ones(32, 32, 32), WHOLE)
     assert all(np.isfinite(value) for value in found.values())
     assert found["ghost"] == pytest.approx(1e-3)
-
-
-def test_a_network_is_told_figures_of_order_one(clean):
-    told = as_input(of_kspace(clean, WHOLE))
-    assert told.shape == (KSPACE,)
-    assert float(told.abs().max()) < 3
-    louder = as_input({"kspace_peak": 2.5, "echo": 0.5, "ghost": 0.5})
-    assert float(louder[0]) == 0
-    assert bool((louder[1:] > 2).all())

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from mriuq_hetqc.kspace import KSPACE
-from mriuq_hetqc.network import SIGMA, FoldedUNet, bounded, fold, unfold
+from mriuq_hetqc.marks import MARKS
+from mriuq_hetqc.network import BANDS, SIGMA, FoldedUNet, bands, bounded, fold, unfold
 from mriuq_hetqc.published import PublishedUNet
 
 PAPER = (30, 60, 120, 240, 480)
-NOTHING = torch.zeros(1, KSPACE)
+NOTHING = torch.zeros(1, MARKS)
 
 
 @pytest.mark.parametrize(("multi_task", "count"), [(False, 14_488_292), (True, 19_665_665)])
@@ -32,13 +32,14 @@ def test_a_fresh_network_hands_the_scan_back_and_is_unsure_by_the_same_everywher
     assert answer.logits.shape[2:] == answer.task_log_variance.shape[2:] == (16, 16, 16)
 
 
-def test_a_spread_stays_within_bounds_and_keeps_a_gradient_above_the_floor():
+def test_a_spread_stays_within_bounds_and_keeps_a_gradient_between_them():
     z = torch.tensor([-50.0, -13.0, 0.0, 50.0], requires_grad=True)
     s = bounded(z, SIGMA)
     assert float(s.detach().min()) == pytest.approx(SIGMA[0])
-    assert float(s.detach().max()) == SIGMA[1]
+    assert float(s.detach().max()) == pytest.approx(SIGMA[1])
     s.sum().backward()
     assert z.grad[1] > 0.5
+    assert z.grad[2] > 0.1
     assert torch.isfinite(z.grad).all()
 
 
@@ -52,19 +53,28 @@ def test_what_is_said_of_a_voxel_does_not_depend_on_what_is_far_away():
     assert torch.equal(first.log_variance[:, :, :16], second.log_variance[:, :, :16])
 
 
-def test_the_second_map_takes_a_share_of_the_input_out():
+def test_bands_and_the_coarsest_mean_add_up_to_the_image():
+    image = torch.rand(1, 1, 16, 24, 8)
+    mean = torch.nn.functional.avg_pool3d(image, BANDS[-1])
+    coarsest = torch.nn.functional.interpolate(mean, size=image.shape[2:], mode="trilinear", align_corners=False)
+    assert torch.allclose(sum(bands(image)) + coarsest, image, atol=1e-6)
+    assert all(torch.allclose(band, torch.zeros(()), atol=1e-6) for band in bands(torch.ones(1, 1, 8, 8, 8)))
+
+
+def test_the_maps_put_something_in_and_take_shares_of_the_bands_out():
     network = FoldedUNet((4, 4), multi_task=False).eval()
     torch.nn.init.zeros_(network.clean.head.weight)
     with torch.no_grad():
-        network.clean.head.bias.copy_(torch.tensor([0.25, -6.0, 0.75]).repeat(8))
-    image = torch.rand(1, 1, 8, 8, 8)
-    assert torch.allclose(image + network(image, NOTHING).residual, 0.25 + 0.25 * image)
+        network.clean.head.bias.copy_(torch.tensor([0.25, -6.0, 1.0, 0.75, 0.5]).repeat(8))
+    image = torch.rand(1, 1, 16, 16, 16)
+    fine, middle, coarse = bands(image)
+    assert torch.allclose(network(image, NOTHING).residual, 0.25 - fine - 0.75 * middle - 0.5 * coarse, atol=1e-6)
 
 
-def test_what_k_space_shows_reaches_the_decoder_that_cleans_and_no_other():
+def test_what_was_measured_on_the_whole_reaches_the_decoder_that_cleans_and_no_other():
     torch.manual_seed(0)
     network = FoldedUNet((4, 4, 4), multi_task=True).eval()
-    image, told = torch.rand(1, 1, 16, 16, 16), torch.tensor([[0.0, 2.0, 1.0]])
+    image, told = torch.rand(1, 1, 16, 16, 16), torch.tensor([[0.0, 2.0, 1.0, 0.0, 0.0, 0.0]])
     untaught = network(image, told)
     assert torch.equal(untaught.log_variance, network(image, NOTHING).log_variance)
     for film in network.clean.films:

@@ -9,9 +9,9 @@ import torch
 
 from mriuq_hetqc.infer import Reading
 from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, for_users, grounds_of, headlines
-from mriuq_hetqc.yardsticks import LARGEST, LinearReading, Yardsticks
+from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
-SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002}
+SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002, "noise": 0.02, "noise_grain": 2.0, "noise_contrast": 9.0}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def reading():
     sigma = torch.full((48, 48, 48), 0.2).masked_fill(classes > 0, 0.1)
     return Reading(
         image=image, residual=torch.full_like(image, 0.03), sigma=sigma, head=image > 0, classes=classes,
-        sigma_task=torch.full_like(image, 0.7), kspace=SHOWN, features=torch.tensor([1.0, 2.0]),
+        sigma_task=torch.full_like(image, 0.7), marks=SHOWN, features=torch.tensor([1.0, 2.0]),
         brain_features=torch.tensor([3.0]),
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def test_sigma_is_as_wide_as_what_the_scan_looks_like_needs(reading):
     needs = {"clean": (1.0, 0.0), "noise": (1.5, 0.0), "motion": (3.0, 0.05)}
     for surely, factor, floor in ((50.0, 3.0, 0.05), (0.0, (1.5 * 3.0) ** (1 / 3), 0.05 / 3**0.5)):
         known = Yardsticks({}, {"artefacts": linear(tuple(needs), n, surely)}, needs)
-        expected = ((factor * reading.sigma.clamp(max=LARGEST)) ** 2 + floor**2).sqrt()
+        expected = ((factor * reading.sigma) ** 2 + floor**2).sqrt()
         assert torch.allclose(for_users(reading, known).sigma, expected)
         assert figures(reading) == found
 
@@ -74,7 +74,7 @@ def test_what_lies_outside_the_brain_does_not_reach_its_grounds(reading):
     other = figures(
         Reading(
             image=reading.image + outside * 0.5, residual=reading.residual, sigma=reading.sigma + outside * 1.0,
-            head=reading.head, classes=reading.classes, sigma_task=reading.sigma_task, kspace=SHOWN,
+            head=reading.head, classes=reading.classes, sigma_task=reading.sigma_task, marks=SHOWN,
             features=reading.features, brain_features=reading.brain_features,
         )
     )  # fmt: skip

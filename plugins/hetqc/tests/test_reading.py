@@ -17,7 +17,7 @@ def bench_of(brain_edge):
     inner = slice(16 - brain_edge // 2, 16 + brain_edge // 2)
     classes[inner, inner, inner] = 2
     truth = Reading(image=clean, residual=clean, sigma=clean, head=clean > 0, classes=classes, sigma_task=clean,
-                    kspace={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
+                    marks={}, features=torch.zeros(1), brain_features=torch.zeros(1))  # fmt: skip
     return Bench(None, Context(), None, clean, truth)
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from mriuq_cli.api import Case, Context, Curve, Plot, Report, Row, Table, spearman
+from mriuq_hetqc.noise import MAD, haar
 from mriuq_hetqc.protocols.reading import Bench
 from mriuq_hetqc.protocols.statistics import r_squared
 from mriuq_hetqc.spoil import add_noise
@@ -23,7 +24,6 @@ from mriuq_hetqc.spoil import add_noise
 LEVELS = [10 - 0.5 * k for k in range(41)]
 _RIGHT = (0.8, 1.25)
 """RMSE over RMS sigma between which sigma is said to have the right size."""
-_MAD = 0.6745
 
 
 def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context) -> list[Row]:
@@ -44,14 +44,9 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
 
 def noise_estimate(image: Tensor) -> float:
     """Return the SD of noise by the finest diagonal band of Haar's wavelet, in the unit of the image."""
-    band = image
-    for axis in range(3):
-        n = band.shape[axis] // 2 * 2
-        band = band.narrow(axis, 0, n)
-        even = torch.arange(0, n, 2, device=band.device)
-        band = (band.index_select(axis, even) - band.index_select(axis, even + 1)) / 2**0.5
+    _, band = haar(image)
     sizes = band[band != 0].abs()
-    return float(sizes.median()) / _MAD if len(sizes) else 0.0
+    return float(sizes.median()) / MAD if len(sizes) else 0.0
 
 
 def report(rows: Sequence[Row], options: Mapping[str, Any]) -> Report:

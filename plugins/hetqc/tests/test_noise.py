@@ -1,0 +1,41 @@
+"""Noise is measured on the whole scan: its SD, whether it is white, and what stands out of it."""
+
+import pytest
+import torch
+
+from mriuq_hetqc.noise import of_noise
+
+
+@pytest.fixture
+def blocks():
+    """Return blocks of 16 voxels, of 0.3 and 0.7 in turn, without noise."""
+    at = torch.arange(64) // 16
+    return 0.3 + 0.4 * ((at[:, None, None] + at[:, None] + at) % 2).float()
+
+
+def white(like, sd):
+    return sd * torch.randn(like.shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("sd", [0.01, 0.05, 0.1])
+def test_white_noise_has_its_sd_and_is_as_strong_in_the_next_band(blocks, sd):
+    found = of_noise(blocks + white(blocks, sd))
+    assert found["noise"] == pytest.approx(sd, rel=0.03)
+    assert found["noise_grain"] == pytest.approx(1, abs=0.05)
+    assert found["noise_contrast"] == pytest.approx(0.2 / sd, rel=0.05)
+
+
+def test_smooth_noise_is_stronger_in_the_next_band(blocks):
+    smooth = torch.nn.functional.avg_pool3d(white(blocks, 0.1)[None, None], 3, 1, 1)[0, 0]
+    assert of_noise(blocks + smooth)["noise_grain"] > 1.5
+
+
+def test_the_empty_surroundings_of_a_stripped_brain_change_nothing(blocks):
+    noisy = blocks + white(blocks, 0.05)
+    around = torch.nn.functional.pad(noisy, (16,) * 6)
+    assert of_noise(around) == pytest.approx(of_noise(noisy), rel=0.1)
+
+
+@pytest.mark.parametrize("image", [torch.zeros(8, 8, 8), torch.ones(24, 24, 24), torch.rand(8, 9, 11)])
+def test_images_that_show_little_have_finite_figures(image):
+    assert all(0 < value < 1e5 for value in of_noise(image).values())
