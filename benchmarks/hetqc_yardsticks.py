@@ -231,7 +231,7 @@ def yardstick(rows, name):
 
 def reference_rows(rows):
     """Return the descriptors of heads, clean and moderately spoilt: being spoilt is no reason to be unfamiliar."""
-    return [row["kind"] for row in rows if row["level"] in ("", "moderate")]
+    return [row["kind"] for row in rows if row["level"] != "strong"]
 
 
 def familiar(rows, reference):
