@@ -130,10 +130,11 @@ def _bench(plan: Plan, plugin: Plugin, writers: ThreadPoolExecutor) -> Bench:
 
     start = time.perf_counter()
     calibration = _calibration(plan)
-    from mriuq_cli.inference.processor import set_up
+    import torch
+
     from mriuq_cli.inference.weights import load_model
 
-    set_up(plan.threads)
+    torch.set_num_threads(plan.threads)
     model = load_model(plugin, plan.weights, plan.device) if plan.weights else None
     context = Context(
         config=plan.weights.config if plan.weights else {},

@@ -152,10 +152,10 @@ def _require_enough(wish: Wish, n: int) -> None:
 
 def evaluation_context(wish: Wish, device: str, report: Progress) -> Context:
     """Keep torch to its threads and return what a method is lent; a tenth of the progress has gone into reading."""
-    from mriuq_cli.inference.processor import set_up
+    import torch
 
     threads = wish.threads or usable_cores()
-    set_up(threads)
+    torch.set_num_threads(threads)
     return Context(device=device, threads=threads, tile=wish.tile, seed=wish.seed,
                    progress=lambda done, word: report(0.1 + 0.9 * done, word))  # fmt: skip
 

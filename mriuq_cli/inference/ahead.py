@@ -6,8 +6,6 @@ from contextlib import suppress
 from importlib import import_module
 from threading import Thread
 
-from mriuq_cli.inference.processor import set_up
-
 
 class TorchAhead:
     """Begins to import torch in a thread of its own.
@@ -29,7 +27,9 @@ class TorchAhead:
             return
         self._importing.join()
         self._importing = None
-        set_up(self._threads)
+        import torch
+
+        torch.set_num_threads(self._threads)
 
 
 def _begin() -> None:

@@ -25,7 +25,6 @@ from mriuq_cli.errors import InputError, MachineError, MethodError, UsageError
 from mriuq_cli.hooks.context import Context
 from mriuq_cli.hooks.manager import Plugin
 from mriuq_cli.hooks.roles import Stage
-from mriuq_cli.inference.processor import set_up
 from mriuq_cli.inference.weights import WeightsFolder, find_weights, load_model
 from mriuq_cli.training.checkpoint import save_weights
 from mriuq_cli.training.loop import Report, Task, seed_all, train
@@ -109,7 +108,7 @@ def run_training(plugin: Plugin, recipe: Recipe, cohort: Cohort, run: Run) -> Pa
         raise UsageError("the recipe states no budget", hint="give --steps or --minutes, or state one under 'train'")
     config = resolve_config(plugin, recipe)
     learners, watched = split(cohort, recipe)
-    set_up(run.threads)
+    torch.set_num_threads(run.threads)
     torch.manual_seed(recipe.seed)
     fresh: nn.Module = plugin.call("mriuq_model", config=config)
     start = _fill(plugin, fresh, recipe.start) if recipe.start else None
