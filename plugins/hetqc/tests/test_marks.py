@@ -24,6 +24,11 @@ def test_a_network_is_told_figures_of_order_one():
     found = as_input(of_scan(add_noise(rough(), 20.0, torch.Generator().manual_seed(0)), WHOLE))
     assert found.shape == UNSURE.shape == (MARKS,)
     assert float(found.abs().max()) < 3
+    loud = {"kspace_peak": 2.5, "echo": 0.5, "ghost": 0.5, "noise": 0.3, "noise_grain": 1.0, "noise_contrast": 0.03}
+    louder = dict(zip(NAMES, as_input(loud).tolist(), strict=True))
+    assert louder["kspace_peak"] == 0
+    assert louder["echo"] > 2
+    assert louder["ghost"] > 2
 
 
 def test_it_is_told_more_noise_and_less_contrast_the_lower_the_ratio_of_signal_to_noise():
