@@ -26,13 +26,13 @@ from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.predict import STANDARD
 from mriuq_hetqc.protocols.artefacts import report
 from mriuq_hetqc.protocols.intervals import LEVEL, held, sampled_voxels, stretch, stretches
-from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, TRACES, brain_grounds_of, grounds_of
+from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, TRACES, brain_grounds_of, grounds_of, sigma_grounds_of
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 STRENGTH, RIDGE = 0.03, 30.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap."""
-FIRST, SIGMA_RIDGE = (0.0, -5.0), (1e-3, 1e-4)
-"""Logarithms of sigma's factor and of what comes on top, before anything is seen, and how much they hold to that."""
+FIRST, SIGMA_RIDGE = (0.0, -4.0), 0.01
+"""Logarithms of sigma's factor and of what comes on top before anything is seen, and regularisation of what is read."""
 EMPHASIS = 10.0
 """How much larger than the network's features those figures count, before regularisation, that k-space shows."""
 
@@ -45,11 +45,9 @@ def main() -> None:
     words = parser.parse_args()
     sha256, rows = rows_of(words.rows)
     rows = with_readings(rows)
-    sigma = fit_sigma(rows)
+    data, reference = descriptions(rows)
     rows = with_sigmas(rows)
     show(rows)
-    data, reference = descriptions(rows)
-    data["sigma"] = sigma
     if words.write:
         (words.write / "quality.json").write_text(json.dumps(data) + "\n")
         write_calibration(words.write / "calibration.json", calibration(rows, reference, sha256, words.heads))
@@ -131,37 +129,36 @@ def left_out(rows):
 
 
 def fit_sigma(rows):
-    """Fit by what sigma has to be multiplied, and what comes on top, for each artefact that a scan looks like.
+    """Fit what sigma is multiplied by, and what comes on top.
 
     The likelihood of errors is maximised, taken to be normal with these sigma; every copy counts alike.
     """
     import torch
 
     spoilt = [row for row in rows if row["artefact"] != CLEAN]
-    names = list(spoilt[0]["shares"])
-    shares = torch.tensor([[row["shares"][name] for name in names] for row in spoilt])
+    x = np.array([sigma_grounds_of(row["shares"], row) for row in spoilt])
+    mean, sd = x.mean(0), x.std(0) + 1e-6
+    grounds = torch.tensor((x - mean) / sd).float()
     sigma, size = (torch.tensor(sampled_voxels(spoilt, name)[:, ::2]).float() for name in ("sigma", "size"))
-    first = torch.tensor([FIRST]).repeat(len(names), 1)
-    found = first.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([found], max_iter=60, line_search_fn="strong_wolfe")
+    weights = torch.zeros(2, x.shape[1], requires_grad=True)
+    bias = torch.tensor(FIRST, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights, bias], max_iter=80, line_search_fn="strong_wolfe")
 
     def loss():
         optimiser.zero_grad()
-        factor, floor = (shares @ found[:, 0]).exp(), shares @ (2 * found[:, 1]).exp()
-        wide = ((factor[:, None] * sigma).square() + floor[:, None]).sqrt()
-        value = (wide.log() + 0.5 * (size / wide).square()).mean() + (
-            torch.tensor(SIGMA_RIDGE) * (found - first).square()
-        ).sum()
+        factor, floor = (grounds @ weights.T + bias).exp().split(1, dim=1)
+        wide = ((factor * sigma).square() + floor.square()).sqrt()
+        value = (wide.log() + 0.5 * (size / wide).square()).mean() + SIGMA_RIDGE * weights.square().sum()
         value.backward()
         return value
 
     optimiser.step(loss)
-    return dict(zip(names, found.detach().double().exp().numpy().round(5).tolist(), strict=True))
+    return as_data(("factor", "floor"), mean, sd, *(t.detach().double().numpy() for t in (weights, bias)))
 
 
 def with_sigmas(rows):
     """Give each spoilt row the sigma that users would be told, had its head not been seen."""
-    known = {case: Yardsticks({}, {}, fit_sigma(others)) for case, others in left_out(rows)}
+    known = {case: Yardsticks({}, {"sigma": read(fit_sigma(others))}) for case, others in left_out(rows)}
     return [row if row["artefact"] == CLEAN else with_sigma(row, known[row["case"]]) for row in rows]
 
 
@@ -169,7 +166,8 @@ def with_sigma(row, known):
     """Return a row as it would be with the sigma that users are told."""
     import torch
 
-    told = known.widened(torch.tensor(row["sample"]["sigma"], dtype=torch.float64), row["shares"]).numpy()
+    sigma = torch.tensor(row["sample"]["sigma"], dtype=torch.float64)
+    told = known.widened(sigma, sigma_grounds_of(row["shares"], row)).numpy()
     return {**row, "rms_sigma": float(np.sqrt(np.mean(told**2))), "ence": np.nan,
             "sample": {**row["sample"], "sigma": told.tolist()}}  # fmt: skip
 
@@ -184,7 +182,8 @@ def descriptions(rows):
     reference = reference_rows(rows)
     familiar(rows, reference)
     scores = {name: yardstick(rows, name) for name in MEANINGS if name in rows[0]}
-    return {"scores": scores, "readings": {"artefacts": fit(rows), "loss": fit_loss(rows)}}, reference
+    readings = {"artefacts": fit(rows), "loss": fit_loss(rows), "sigma": fit_sigma(rows)}
+    return {"scores": scores, "readings": readings}, reference
 
 
 def calibration(rows, reference, sha256, folder):
@@ -231,7 +230,7 @@ def yardstick(rows, name):
 
 def reference_rows(rows):
     """Return the descriptors of heads, clean and moderately spoilt: being spoilt is no reason to be unfamiliar."""
-    return [row["kind"] for row in rows if row["level"] != "strong"]
+    return [row["kind"] for row in rows if row["level"] in ("", "moderate")]
 
 
 def familiar(rows, reference):

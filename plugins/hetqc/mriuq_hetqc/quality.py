@@ -113,14 +113,15 @@ def headlines(reading: Reading, found: Mapping[str, float], known: Yardsticks) -
 
 
 def for_users(reading: Reading, known: Yardsticks | None) -> Reading:
-    """Return a reading whose sigma is as large as that of the artefacts that the scan looks like has to be.
+    """Return a reading whose sigma is as large as that of scans that look like it has to be.
 
     Figures stay those of the network; without readings sigma does too.
     """
     if known is None:
         return reading
-    shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), figures(reading)))
-    return replace(reading, sigma=known.widened(reading.sigma, shares))
+    found = figures(reading)
+    shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), found))
+    return replace(reading, sigma=known.widened(reading.sigma, sigma_grounds_of(shares, found)))
 
 
 def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:
@@ -131,6 +132,11 @@ def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray
 def brain_grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:
     """Return what is read of the brain alone, ``(c,)``."""
     return _joined(features, found, _BRAIN_GROUNDS)
+
+
+def sigma_grounds_of(shares: Mapping[str, float], found: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return what says how sigma is widened, ``(c,)``: how much the scan looks like what, and the figures."""
+    return _joined(list(shares.values()), found, _GROUNDS)
 
 
 def _joined(features: Sequence[float], found: Mapping[str, float], names: Sequence[str]) -> NDArray[np.float64]:

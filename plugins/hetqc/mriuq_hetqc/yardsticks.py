@@ -1,14 +1,13 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells artefacts and clean scans apart, and how much overlap of tissues is lost. ``sigma``: artefact
-to what sigma has to be multiplied by, and to an SD that comes on top everywhere, a share of full scale.
+``readings``: what tells artefacts and clean scans apart, how much overlap of tissues is lost, and how sigma is widened:
+logarithms of what it has to be multiplied by, and of an SD that comes on top everywhere, a share of full scale.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +21,9 @@ from torch import Tensor
 from mriuq_cli.api import WeightsError, Yardstick
 
 FILE = "quality.json"
+READINGS = ("artefacts", "loss", "sigma")
+_FACTOR, _FLOOR = (0.25, 2.5), (1e-3, 0.15)
+"""Between which copies of heads need both: what is no head is not taken further."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,16 +64,14 @@ class Yardsticks:
 
     scores: Mapping[str, Yardstick]
     readings: Mapping[str, LinearReading]
-    sigma: Mapping[str, tuple[float, float]]
 
-    def widened(self, sigma: Tensor, shares: Mapping[str, float]) -> Tensor:
-        """Return ``sqrt((a sigma)^2 + b^2)``: means of the artefacts' ``a`` (geometric) and ``b`` (root mean square).
+    def widened(self, sigma: Tensor, grounds: NDArray[np.float64]) -> Tensor:
+        """Return ``sqrt((a sigma)^2 + b^2)``, as a scan with these grounds needs.
 
-        Each counts by how much the scan looks like it. ``sigma`` may have any shape; shares of full scale.
+        ``sigma`` may have any shape; shares of full scale.
         """
-        log_factor = sum(share * math.log(self.sigma[name][0]) for name, share in shares.items())
-        variance = sum(share * self.sigma[name][1] ** 2 for name, share in shares.items())
-        return ((math.exp(log_factor) * sigma).square() + variance).sqrt()
+        factor, floor = np.exp(self.readings["sigma"].logits(grounds))
+        return ((float(np.clip(factor, *_FACTOR)) * sigma).square() + float(np.clip(floor, *_FLOOR)) ** 2).sqrt()
 
 
 def of(folder: Path | None) -> Yardsticks | None:
@@ -93,8 +93,7 @@ def load(folder: Path) -> Yardsticks:
         data = json.loads(path.read_bytes())
         return Yardsticks(
             scores={name: _yardstick(found) for name, found in data["scores"].items()},
-            readings={name: _reading(data["readings"][name]) for name in ("artefacts", "loss")},
-            sigma={name: _pair(data["sigma"][name]) for name in data["readings"]["artefacts"]["names"]},
+            readings={name: _reading(data["readings"][name]) for name in READINGS},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(
@@ -102,11 +101,6 @@ def load(folder: Path) -> Yardsticks:
             where=path,
             hint="Install the method again, or copy the weights folder anew.",
         ) from error
-
-
-def _pair(values: Any) -> tuple[float, float]:
-    factor, floor = map(float, values)
-    return factor, floor
 
 
 def _yardstick(found: Mapping[str, Any]) -> Yardstick:

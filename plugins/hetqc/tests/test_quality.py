@@ -8,7 +8,16 @@ import pytest
 import torch
 
 from mriuq_hetqc.infer import Reading
-from mriuq_hetqc.quality import LEAST_LOSS, MEANINGS, brain_grounds_of, figures, for_users, grounds_of, headlines
+from mriuq_hetqc.quality import (
+    LEAST_LOSS,
+    MEANINGS,
+    brain_grounds_of,
+    figures,
+    for_users,
+    grounds_of,
+    headlines,
+    sigma_grounds_of,
+)
 from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002, "noise": 0.02, "noise_grain": 2.0, "noise_contrast": 9.0}
@@ -52,21 +61,30 @@ def test_headlines_read_the_head_and_the_brain_apart(reading):
         "artefacts": linear(("clean", "noise", "motion"), len(whole), 5.0),
         "loss": linear(("loss",), len(inner), -0.5),
     }
-    said = headlines(reading, found, Yardsticks({}, readings, {}))
+    said = headlines(reading, found, Yardsticks({}, readings))
     assert said["visual"] == pytest.approx(math.log(1 + math.exp(5.0)))
     assert said["algorithmic"] == pytest.approx(math.exp(-1.5) - LEAST_LOSS)
 
 
-def test_sigma_is_as_wide_as_what_the_scan_looks_like_needs(reading):
-    reading = replace(reading, sigma=4 * reading.sigma)
+def test_sigma_is_as_wide_as_scans_that_look_like_it_need(reading):
     found = figures(reading)
-    n = len(grounds_of([1.0, 2.0], found))
-    needs = {"clean": (1.0, 0.0), "noise": (1.5, 0.0), "motion": (3.0, 0.05)}
-    for surely, factor, floor in ((50.0, 3.0, 0.05), (0.0, (1.5 * 3.0) ** (1 / 3), 0.05 / 3**0.5)):
-        known = Yardsticks({}, {"artefacts": linear(tuple(needs), n, surely)}, needs)
-        expected = ((factor * reading.sigma) ** 2 + floor**2).sqrt()
-        assert torch.allclose(for_users(reading, known).sigma, expected)
-        assert figures(reading) == found
+    artefacts = linear(("clean", "motion"), len(grounds_of([1.0, 2.0], found)), 1.0)
+    n = len(sigma_grounds_of({"clean": 1.0, "motion": 0.0}, found))
+    sigma = replace(linear(("factor", "floor"), n, -2.0), bias=np.array([math.log(1.5), -3.0]))
+    known = Yardsticks({}, {"artefacts": artefacts, "sigma": sigma})
+    for first in (-50.0, 0.0, 50.0):
+        like = replace(reading, features=torch.tensor([first, 2.0]))
+        floor = math.exp(-3 - 2 / (1 + math.exp(first)))
+        expected = ((1.5 * reading.sigma) ** 2 + floor**2).sqrt()
+        assert torch.allclose(for_users(like, known).sigma, expected)
+        assert figures(like) == found
+
+
+def test_what_is_no_head_does_not_get_a_sigma_without_bounds():
+    for bias, expected in ((50.0, (2.5**2 + 0.15**2) ** 0.5), (-50.0, (0.25**2 + 0.001**2) ** 0.5)):
+        reading = replace(linear(("factor", "floor"), 1, 0.0), bias=np.array([bias, bias]))
+        found = Yardsticks({}, {"sigma": reading}).widened(torch.ones(2), np.zeros(1))
+        assert torch.allclose(found, torch.full((2,), expected))
 
 
 def test_what_lies_outside_the_brain_does_not_reach_its_grounds(reading):
