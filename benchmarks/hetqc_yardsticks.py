@@ -31,7 +31,7 @@ from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
 
 STRENGTH, RIDGE = 0.03, 30.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap."""
-FIRST, SIGMA_RIDGE = (0.0, -4.0), 0.01
+FIRST, SIGMA_RIDGE = (0.0, -4.0), 0.005
 """Logarithms of sigma's factor and of what comes on top before anything is seen, and regularisation of what is read."""
 EMPHASIS = 10.0
 """How much larger than the network's features those figures count, before regularisation, that k-space shows."""

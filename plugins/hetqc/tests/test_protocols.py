@@ -60,7 +60,7 @@ def test_copies_are_fixed_by_the_name():
     assert [one[:2] for one in first] == [("clean", "")] + [
         (name, level) for name in ("motion", "ghosting", "spikes", "wrap-around", "low resolution", "noise")
         for level in ("moderate", "strong")
-    ] + [("noise", "extreme")]  # fmt: skip
+    ] + [("noise", "extreme"), ("noise", "worst")]  # fmt: skip
     assert all(torch.equal(a[2], b[2]) for a, b in zip(first, again, strict=True))
     assert not any(torch.equal(a[2], b[2]) for a, b in zip(first[1:], other[1:], strict=True) if a[0] == "noise")
     assert all(image.shape == clean.shape and bool(torch.isfinite(image).all()) for _, _, image in first)

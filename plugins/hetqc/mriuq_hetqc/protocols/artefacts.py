@@ -44,7 +44,7 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
     rows: list[Row] = []
     for name, level, whole in copies(bench.clean, case.id):
         image = bench.cut(whole)
-        context.progress(len(rows) / 14, f"{case.id} {name} {level}")
+        context.progress(len(rows) / 15, f"{case.id} {name} {level}")
         clean = name == "clean"
         reading, scale = (bench.truth, bench.scan.scale) if clean else bench.read(image)
         plain = classical_measures(image.cpu().numpy(), bench.scan.spacing)
@@ -88,7 +88,7 @@ def copies(clean: Tensor, name: str) -> Iterator[tuple[str, str, Tensor]]:
         )
     for level, f in (("moderate", 0.75), ("strong", 0.5)):
         yield "low resolution", level, corrupt(clean, [Artefact("low resolution", {"fractions": [f, f, f]})])
-    for level, decibel in (("moderate", 15.0), ("strong", 5.0), ("extreme", -5.0)):
+    for level, decibel in (("moderate", 15.0), ("strong", 5.0), ("extreme", -5.0), ("worst", -10.0)):
         yield "noise", level, add_noise(clean, decibel, generator)
 
 
