@@ -22,6 +22,7 @@ from mriuq_cli.api import WeightsError, Yardstick
 
 FILE = "quality.json"
 READINGS = ("artefacts", "loss", "sigma")
+"""Linear readings that come with weights; see above."""
 _FACTOR, _FLOOR = (0.25, 2.5), (1e-3, 0.15)
 """Between which copies of heads need both: what is no head is not taken further."""
 
