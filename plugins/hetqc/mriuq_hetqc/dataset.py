@@ -30,7 +30,9 @@ _REACH = 5
 _OUTSIDE = 0.1
 """How much the rest of the background counts."""
 
-_CUT_LATER = 0.5
+_NO_AIR = 0.4
+"""Chance that what is dark was set to 0, as scanners and conversions do."""
+_CUT_LATER = 0.7
 """Chance that skull or face were cut away after a scanner had spoilt the head, so that no fault shows there."""
 
 
@@ -169,6 +171,8 @@ def other_scanner(
         band[axis] = slices / image.shape[axis]
     image = image.clamp_min(0) ** float(rng.uniform(0.75, 1.35))
     image = image * smooth(image.shape, rng, 3, 0.2, image.device).exp()
+    if rng.random() < _NO_AIR:
+        image = image.masked_fill(image < float(rng.uniform(0.02, 0.1)), 0)
     if rng.random() < 0.3 and bool(_brain(labels).any()):
         image, labels = _without_skull(image, labels, least)
     elif rng.random() < 0.1:  # a field of view that ends early, or a face that was taken off

@@ -33,7 +33,7 @@ _MARKS = {
     "kspace_peak": Mark(2.5, 1.0, 0.15),  # a logarithm already
     "echo": Mark(-5.0, 1.5, 0.15),
     "ghost": Mark(-6.0, 1.5, 0.15),
-    "noise": Mark(-3.0, 1.5, 0.03),
+    "noise": Mark(-3.0, 1.5, 0.01),
     "noise_grain": Mark(0.7, 0.7, 0.03, 0.6),  # quiet scans differ in it, and it says nothing of them
     "noise_contrast": Mark(2.0, 1.5, 0.03, 1.0),
 }
@@ -61,3 +61,9 @@ def as_input(found: Mapping[str, float]) -> Tensor:
     values = {name: value if name == "kspace_peak" else math.log(value) for name, value in found.items()}
     told = [min(mark.most, (values[name] - mark.middle) / mark.spread) for name, mark in _MARKS.items()]
     return torch.tensor(told)
+
+
+def noise_told(told: Tensor) -> Tensor:
+    """Return the SD of noise, shares of full scale ``(B,)``, of what networks are told, ``(B, MARKS)``."""
+    mark = _MARKS["noise"]
+    return (mark.spread * told[:, list(_MARKS).index("noise")].float() + mark.middle).exp()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,6 +16,14 @@ _FULL = 0.99
 """Share of voxels that are not 0 above which a cell counts: the edge of a brain without its head is no contrast."""
 _NOTHING = 1e-4
 """SD that counts as none."""
+_AIR = 0.1
+"""Share of cells without signal from which on they are taken for air."""
+_LIKE = (0.8, 1.25)
+"""Power of a cell without signal, over what noise foretells."""
+_PLAIN = 4.5
+"""Squared ratio of mean to SD of the magnitude above which tissue cannot be taken for air."""
+_HALVINGS = 40
+"""Steps in which the ratio of signal to noise is found."""
 
 
 def of_noise(image: Tensor) -> dict[str, float]:
@@ -26,18 +37,25 @@ def of_noise(image: Tensor) -> dict[str, float]:
     Returns
     -------
     dict
-        ``noise``: SD of noise by the finest diagonal band, in the brighter half of what is not empty. ``noise_grain``:
-        the same of the next band, over ``noise``; 1 for white noise, more where noise was smoothed or there is none.
-        ``noise_contrast``: SD of the means of full cells of 8 voxels, over ``noise``.
+        ``noise``: SD of noise in either channel, by the finest diagonal band in the brighter half of what is not empty
+        (:func:`rician_sd`) or, where there is air, by its mean square, which is twice that squared. ``noise_grain``: SD
+        of the magnitude by the next band, over that by the finest; 1 for white noise, more where noise was smoothed or
+        there is none. ``noise_contrast``: SD of the means of full cells of 8 voxels, over ``noise``.
     """
     mean, finest = haar(image)
-    noise = _level(mean, finest)
-    cells, filled = (functional.avg_pool3d(t[None, None], _CELL) for t in (image, (image > 0).float()))
+    middle, sd = _level(mean, finest)
+    cells, power, filled = (
+        functional.avg_pool3d(t[None, None], _CELL) for t in (image, image.square(), (image > 0).float())
+    )
+    noise = rician_sd(middle, sd)
+    if (middle / sd) ** 2 > _PLAIN:
+        noise *= _of_air(power[filled > _FULL] / (2 * noise**2))
+    noise = max(_NOTHING, noise)
     full = cells[filled > _FULL]
     spread = float(full.std()) if len(full) > 1 else 0.0
     return {
         "noise": noise,
-        "noise_grain": _level(*haar(mean)) * 2**1.5 / noise,
+        "noise_grain": _level(*haar(mean))[1] * 2**1.5 / sd,
         "noise_contrast": max(_NOTHING, spread) / noise,
     }
 
@@ -53,10 +71,38 @@ def haar(image: Tensor) -> tuple[Tensor, Tensor]:
     return mean, band
 
 
-def _level(mean: Tensor, band: Tensor) -> float:
-    """Return the SD of noise that the band shows where the mean is bright."""
+def _of_air(power: Tensor) -> float:
+    """Return by what noise has to be multiplied to be that of the cells without signal; 1 where they are few."""
+    low, high = _LIKE
+    air = power[(power > low) & (power < high)]
+    return float(air.mean().sqrt()) if len(air) > _AIR * len(power) else 1.0
+
+
+def rician_sd(mean: float, sd: float) -> float:
+    """Return the SD of noise in either channel from mean and SD of the magnitude.
+
+    The SD of magnitudes falls to .655 of it where there is no signal: Koay and Basser, J Magn Reson 179 (2006),
+    equations 18 to 20, here solved by halving.
+    """
+    wanted = (mean / sd) ** 2
+    low, high = 0.0, wanted + 1
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if (2 + middle) / _shrinkage(middle) - 1 < wanted else (low, middle)
+    return sd / math.sqrt(_shrinkage(low))
+
+
+def _shrinkage(ratio: float) -> float:
+    """Return the variance of the magnitude over that of either channel; ``ratio`` is (signal / noise)^2."""
+    x = torch.tensor(ratio / 4, dtype=torch.float64)
+    mean = (2 + ratio) * torch.special.i0e(x) + ratio * torch.special.i1e(x)
+    return 2 + ratio - math.pi / 8 * float(mean) ** 2
+
+
+def _level(mean: Tensor, band: Tensor) -> tuple[float, float]:
+    """Return the median where the mean is bright, and the SD of noise that the band shows there."""
     filled = mean > 0
     if not bool(filled.any()):
-        return _NOTHING
+        return 0.0, _NOTHING
     bright = mean >= mean[filled].median()
-    return max(_NOTHING, float(band[bright].abs().median()) / MAD)
+    return float(mean[bright].median()), max(_NOTHING, float(band[bright].abs().median()) / MAD)

@@ -45,8 +45,8 @@ MEANINGS = {
     "kspace_peak": "logarithm of the brightest point of k-space over those around it: spikes",
     "echo": "amplitude of the largest echo along an axis, as a share of the image: ghosts, moves, cut k-space",
     "ghost": "the same of echoes that stand alone: regular ghosts",
-    "noise": "SD of noise in the bright half, by the finest diagonal band of Haar's wavelet",
-    "noise_grain": "SD of noise by the next band over that: 1 for white noise, more where it is smooth or hardly any",
+    "noise": "SD of noise in either channel, by the finest diagonal band of Haar's wavelet or by air",
+    "noise_grain": "SD by the next band over that by the finest: 1 for white noise, more where it is smooth or little",
     "noise_contrast": "SD of means over 8 voxels, over the SD of noise",
     "epistemic": "root mean square spread of the cleaned brain over passes with dropout",
 }

@@ -24,7 +24,7 @@ FILE = "quality.json"
 READINGS = ("artefacts", "loss", "sigma")
 """Linear readings that come with weights; see above."""
 _FACTOR, _FLOOR = (0.25, 2.5), (1e-3, 0.15)
-"""Between which copies of heads need both: what is no head is not taken further."""
+"""Bounds of both: what a reading says beyond them is taken for them, since what is read may be no head."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,9 +1,10 @@
 """What a network is told of the whole scan."""
 
+import pytest
 import torch
 
 from mriuq_cli.api import Artefact, corrupt
-from mriuq_hetqc.marks import MARKS, UNSURE, as_input, of_scan
+from mriuq_hetqc.marks import MARKS, UNSURE, as_input, noise_told, of_scan
 from mriuq_hetqc.spoil import add_noise
 
 NAMES = ("kspace_peak", "echo", "ghost", "noise", "noise_grain", "noise_contrast")
@@ -48,3 +49,8 @@ def test_quiet_scans_are_told_alike():
     quiet = told(rough())
     assert quiet["noise_grain"] == told(rough().square())["noise_grain"]
     assert quiet["noise_contrast"] == 1
+
+
+def test_the_noise_that_is_told_can_be_read_again():
+    found = of_scan(add_noise(rough(), 5.0, torch.Generator().manual_seed(0)), WHOLE)
+    assert float(noise_told(as_input(found)[None])) == pytest.approx(found["noise"], rel=1e-5)

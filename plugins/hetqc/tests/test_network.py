@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mriuq_hetqc.marks import MARKS
+from mriuq_hetqc.marks import MARKS, noise_told
 from mriuq_hetqc.network import BANDS, SIGMA, FoldedUNet, bands, bounded, fold, unfold
 from mriuq_hetqc.published import PublishedUNet
 
@@ -53,22 +53,65 @@ def test_what_is_said_of_a_voxel_does_not_depend_on_what_is_far_away():
     assert torch.equal(first.log_variance[:, :, :16], second.log_variance[:, :, :16])
 
 
-def test_bands_and_the_coarsest_mean_add_up_to_the_image():
+QUIET, LOUD = torch.tensor([1e-6]), torch.tensor([0.3])
+
+
+def test_bands_and_what_is_left_add_up_to_the_image():
     image = torch.rand(1, 1, 16, 24, 8)
-    mean = torch.nn.functional.avg_pool3d(image, BANDS[-1])
-    coarsest = torch.nn.functional.interpolate(mean, size=image.shape[2:], mode="trilinear", align_corners=False)
-    assert torch.allclose(sum(bands(image)) + coarsest, image, atol=1e-6)
-    assert all(torch.allclose(band, torch.zeros(()), atol=1e-6) for band in bands(torch.ones(1, 1, 8, 8, 8)))
+    assert torch.allclose(sum(bands(image, LOUD)), image, atol=1e-6)
+    *parts, left = bands(torch.ones(1, 1, 8, 8, 8), QUIET)
+    assert len(parts) == len(BANDS)
+    assert all(torch.allclose(band, torch.zeros(()), atol=1e-6) for band in parts)
+    assert torch.allclose(left, torch.ones(()))
+
+
+@pytest.mark.parametrize("true", [0.0, 0.2, 1.0])
+def test_what_is_left_is_free_of_what_noise_adds_to_magnitudes(true):
+    one, other = 0.3 * torch.randn(2, 1, 1, 64, 64, 64, generator=torch.Generator().manual_seed(0))
+    image = ((true + one).square() + other.square()).sqrt()
+    *_, left = bands(image, LOUD)
+    assert float(left.mean()) == pytest.approx(true, abs=0.05)
+    assert true > 0.5 or float(image.mean()) > true + 0.1
+
+
+def test_what_is_empty_has_no_bands_and_does_not_darken_what_is_beside():
+    image = torch.ones(1, 1, 16, 16, 16)
+    image[..., :5] = 0
+    *parts, left = bands(image, QUIET)
+    assert all(torch.allclose(band, torch.zeros(()), atol=1e-6) for band in parts)
+    assert torch.allclose(left, image)
 
 
 def test_the_maps_put_something_in_and_take_shares_of_the_bands_out():
     network = FoldedUNet((4, 4), multi_task=False).eval()
-    torch.nn.init.zeros_(network.clean.head.weight)
+    for last in (network.clean.head.plain, network.clean.head.bent[-1]):
+        torch.nn.init.zeros_(last.weight)
     with torch.no_grad():
-        network.clean.head.bias.copy_(torch.tensor([0.25, -6.0, 1.0, 0.75, 0.5]).repeat(8))
+        network.clean.head.plain.bias.copy_(torch.tensor([0.25, -6.0, 1.0, 0.75, 0.5, 0.125]).repeat(8))
     image = torch.rand(1, 1, 16, 16, 16)
-    fine, middle, coarse = bands(image)
-    assert torch.allclose(network(image, NOTHING).residual, 0.25 - fine - 0.75 * middle - 0.5 * coarse, atol=1e-6)
+    fine, middle, coarse, left = bands(image, noise_told(NOTHING))
+    expected = 0.25 - fine - 0.75 * middle - 0.5 * coarse - 0.125 * left
+    assert torch.allclose(network(image, NOTHING).residual, expected, atol=1e-6)
+
+
+def test_last_layers_are_told_what_is_around_a_voxel_once_they_have_learnt():
+    torch.manual_seed(0)
+    network = FoldedUNet((4, 4), multi_task=True).eval()
+    for layer in network.encoder.modules():
+        if isinstance(layer, torch.nn.Conv3d):
+            torch.nn.init.zeros_(layer.weight)
+    image = torch.rand(1, 1, 64, 16, 16)
+    image[:, :, 32:] *= 0.5
+    dark, bright = slice(48, 64), slice(0, 16)
+
+    def apart(values):
+        return abs(float((values[:, :, dark] - values[:, :, bright]).detach().mean()))
+
+    assert apart(network(image, NOTHING).log_variance) < 1e-6
+    torch.nn.init.normal_(network.clean.head.bent[-1].weight)
+    answer = network(image, NOTHING)
+    assert apart(answer.log_variance) > 0.01
+    assert apart(answer.logits) < 1e-6
 
 
 def test_what_was_measured_on_the_whole_reaches_the_decoder_that_cleans_and_no_other():

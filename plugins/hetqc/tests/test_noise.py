@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mriuq_hetqc.noise import of_noise
+from mriuq_hetqc.noise import of_noise, rician_sd
+from mriuq_hetqc.spoil import add_noise
 
 
 @pytest.fixture
@@ -39,3 +40,17 @@ def test_the_empty_surroundings_of_a_stripped_brain_change_nothing(blocks):
 @pytest.mark.parametrize("image", [torch.zeros(8, 8, 8), torch.ones(24, 24, 24), torch.rand(8, 9, 11)])
 def test_images_that_show_little_have_finite_figures(image):
     assert all(0 < value < 1e5 for value in of_noise(image).values())
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0, 3.0, 30.0])
+def test_mean_and_sd_of_magnitudes_give_the_noise_of_either_channel(ratio):
+    one, other = torch.randn(2, 1_000_000, generator=torch.Generator().manual_seed(0))
+    magnitude = 0.1 * ((ratio + one).square() + other.square()).sqrt()
+    assert rician_sd(float(magnitude.mean()), float(magnitude.std())) == pytest.approx(0.1, rel=0.01)
+
+
+@pytest.mark.parametrize("decibel", [20.0, 5.0, 0.0, -10.0])
+def test_noise_is_that_of_either_channel_however_strong_it_is(blocks, decibel):
+    noisy = add_noise(blocks, decibel, torch.Generator().manual_seed(0))
+    true = float(blocks.square().mean().sqrt()) / 10 ** (decibel / 20)
+    assert of_noise(noisy)["noise"] == pytest.approx(true, rel=0.05)

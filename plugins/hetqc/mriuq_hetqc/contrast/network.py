@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mriuq_hetqc.network import CLASSES, Block, Decoder, fold, unfold
+from mriuq_hetqc.network import CLASSES, Block, Decoder, fold
 
 _HIDDEN = 16
 _DARK = 0.02
@@ -51,7 +51,7 @@ class ContrastNet(nn.Module):
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(Block(a, b) for a, b in zip((8, *widths[:-1]), widths, strict=True))
-        self.tissues = Decoder(widths, 8 * CLASSES)
+        self.tissues = Decoder(widths, CLASSES)
         self.reading = nn.Sequential(
             nn.Linear(2 * CLASSES + widths[-1], _HIDDEN), nn.LeakyReLU(0.1), nn.Linear(_HIDDEN, 1)
         )
@@ -66,7 +66,7 @@ class ContrastNet(nn.Module):
         for depth, block in enumerate(self.encoder):
             x = block(functional.max_pool3d(x, 2) if depth else x)
             levels.append(x)
-        logits = unfold(self.tissues(levels)).float()
+        logits = self.tissues(levels).float()
         figures = torch.cat((brightness_and_size(views.float(), logits), x.float().flatten(2).mean(-1)), 1)
         return Found(self.reading(figures).float()[:, 0], logits)
 
