@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
-import json
 import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from mriuq_cli.data.layouts import find_cohort
 from mriuq_cli.data.reader import read_case
 from mriuq_cli.hooks.manager import get_plugin
+from mriuq_cli.inference.weights import find_weights, load_model
+from mriuq_cli.training.checkpoint import save_weights
 from mriuq_hetqc.dataset import Crops
 from mriuq_hetqc.loss import regression
 from mriuq_hetqc.marks import noise_told
-from mriuq_hetqc.model import build
 from mriuq_hetqc.network import SIGMA, bands, bounded, fold
-from mriuq_hetqc.surroundings import SURROUNDINGS
+from mriuq_hetqc.surroundings import SURROUNDINGS, Cubes
 
 CROP, PLACES, AROUND = 112, 4000, 0.5
 """Edge of crops in voxels, how many cubes of 2 voxels are kept of each, and how much one outside the head counts."""
@@ -51,7 +49,9 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
     words = parser.parse_args()
-    model = network(words.weights)
+    plugin = get_plugin("hetqc")
+    weights = find_weights(plugin, words.weights)
+    model = load_model(plugin, weights, "cpu").to(memory_format=torch.channels_last_3d)
     seen = [torch.load(path) for path in words.stores]
     if words.heads:
         seen.append(gathered(model, words.heads, words.minutes, words.seed))
@@ -60,13 +60,7 @@ def main() -> None:
     if words.out:
         torch.manual_seed(words.seed)
         fit(model.clean.head, [{**one, "head": (k, one["pair"])} for k, many in enumerate(seen) for one in many])
-        write(model, words.weights, words.out)
-
-
-def network(folder):
-    model = build(json.loads((folder / "weights.json").read_text())["config"])
-    model.load_state_dict({name: values.float() for name, values in load_file(folder / "weights.safetensors").items()})
-    return model.eval().to(memory_format=torch.channels_last_3d)
+        save_weights(words.out, model.half(), weights.meta, weights.meta["subjects"])
 
 
 @torch.inference_mode()
@@ -84,7 +78,7 @@ def gathered(model, heads, minutes, seed):
         model(image, marks)
         weight = fold(item["weight"][None])[0].mean(0).flatten().clamp_min(AROUND)
         places = torch.multinomial(weight, PLACES, generator=generator)
-        parts = torch.stack([fold(band)[0].flatten(1) for band in bands(image, noise_told(marks))])
+        parts = torch.stack([fold(band)[0].flatten(1) for band in bands(image, Cubes(image, noise_told(marks)))])
         found.append({
             "f": told["f"][0].flatten(1)[:, places].T.half(),
             "x": fold(image)[0].flatten(1)[:, places].T.half(),
@@ -108,6 +102,7 @@ def fit(closing, seen):
                     for held in (False, True))  # fmt: skip
     again = air(closing, learnt).repeat(OFTEN - 1)
     learnt = {k: torch.cat((values, values[again])) for k, values in learnt.items()}
+    closing.requires_grad_(True)
     spread = learnt["f"][::50].float().std(0)
     n = len(learnt["f"])
     mean = torch.optim.swa_utils.AveragedModel(
@@ -151,16 +146,6 @@ def of_places(closing, f, t, b):
     maps = closing.of_places(f[:, :features], f[:, features:]).unflatten(1, (8, -1))
     error = t.float() - maps[..., 0] + (maps[..., 2:] * b.float()).sum(-1)
     return regression(error, bounded(maps[..., 1], SIGMA), BETA).mean(), error.detach().square().mean()
-
-
-def write(model, source, folder):
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "weights.safetensors"
-    save_file({name: values.half().contiguous() for name, values in model.state_dict().items()}, path)
-    facts = json.loads((source / "weights.json").read_text())
-    facts["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    (folder / "weights.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
-    print(f"wrote {folder}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mriuq_hetqc.marks import MARKS, noise_told
-from mriuq_hetqc.surroundings import COARSEST, SURROUNDINGS, of_surroundings, power_of, signal_of
+from mriuq_hetqc.surroundings import COARSEST, SURROUNDINGS, Cubes, of_surroundings
 
 CLASSES = 4
 """Outside the brain, fluid, grey matter, white matter."""
@@ -77,16 +77,15 @@ def unfold(image: Tensor) -> Tensor:
     return split.permute(0, 4, 5, 1, 6, 2, 7, 3).reshape(b, c // 8, 2 * x, 2 * y, 2 * z)
 
 
-def bands(image: Tensor, noise: Tensor) -> Iterator[Tensor]:
+def bands(image: Tensor, cubes: Cubes) -> Iterator[Tensor]:
     """Yield the bands of an image, finest first, and what is left; each ``(B, 1, X, Y, Z)`` as the image.
 
-    A band is what the signal over an edge of :data:`BANDS` takes away; all add up to the image. Sides are multiples of
-    the last edge. ``noise`` is the SD of noise in either channel, ``(B,)``.
+    A band is what the signal over an edge of :data:`BANDS` takes away; all add up to the image, that of the cubes.
+    Sides are multiples of the last edge.
     """
     finest, filled = image, (image > 0).to(image)
     for edge in BANDS:
-        power, _ = power_of(image, filled, edge, on=1)
-        coarser = filled * signal_of(power, noise)
+        coarser = filled * cubes.signal(edge, 1)
         yield finest - coarser
         finest = coarser
     yield finest
@@ -247,10 +246,10 @@ class FoldedUNet(nn.Module):
 
     def _cleaned(self, image: Tensor, levels: Sequence[Tensor], marks: Tensor) -> tuple[Tensor, Tensor]:
         """Return correction and log-variance; what is needed on the way is gone before the second task begins."""
-        noise = noise_told(marks)
+        cubes = Cubes(image, noise_told(marks))
         features = self.clean.features(levels, marks)
-        maps = self.clean.head(features, of_surroundings(image, noise), marks)
+        maps = self.clean.head(features, of_surroundings(image, cubes), marks)
         residual = maps[:, :1].float()
-        for k, band in enumerate(bands(image, noise), 2):
+        for k, band in enumerate(bands(image, cubes), 2):
             residual = residual - maps[:, k : k + 1].float() * band
         return residual, bounded(maps[:, 1:2], SIGMA)

@@ -25,15 +25,52 @@ SURROUNDINGS = 14
 """How many numbers there are for each place."""
 
 
-def power_of(image: Tensor, filled: Tensor, edge: int, *, on: int = 0) -> tuple[Tensor, Tensor]:
-    """Return the mean square of what is filled in cubes of an edge, and the share that is, ``(B, 1, X, Y, Z) / edge``.
+class Cubes:
+    """Mean squares of images over cubes, each edge worked out once, and the signal that goes with them.
 
-    Both on cubes of the edge ``on``, interpolated, where that is given: what is empty darkens nothing beside it.
+    Parameters
+    ----------
+    image
+        ``(B, 1, X, Y, Z)``, scaled.
+    noise
+        SD of its noise in either channel, ``(B,)``.
     """
-    power, share = (functional.avg_pool3d(t, edge) for t in (image.square(), filled))
-    if 0 < on < edge:
-        power, share = (finer(t, edge // on) for t in (power, share))
-    return torch.where(share > _SOME, power / share.clamp_min(_SOME), 0), share
+
+    def __init__(self, image: Tensor, noise: Tensor) -> None:
+        self.variance = noise[:, None, None, None, None].square()
+        self._pools = {2: _pooled(image.square(), (image > 0).to(image))}
+
+    def share(self, edge: int, on: int = 0) -> Tensor:
+        """Return the share of each cube that is not empty, ``(B, 1, X, Y, Z)`` over ``edge``, or interpolated to it."""
+        return self._pool(edge, on)[1]
+
+    def power(self, edge: int, on: int = 0) -> Tensor:
+        """Return the mean square of what is not empty, over cubes of an edge, or interpolated to cubes of ``on``.
+
+        What is empty darkens nothing beside it.
+        """
+        power, share = self._pool(edge, on)
+        return torch.where(share > _SOME, power / share.clamp_min(_SOME), 0)
+
+    def signal(self, edge: int, on: int = 0) -> Tensor:
+        """Return the signal that goes with :meth:`power`."""
+        return (self.power(edge, on) - 2 * self.variance).clamp_min(0).sqrt()
+
+    def structure(self, edge: int, beyond: int) -> Tensor:
+        """Return the variance of the signal among the cubes within larger ones; what noise adds is taken off."""
+        times = beyond // edge
+        share, power = self.share(edge), self.power(edge)
+        among = functional.avg_pool3d(share, times).clamp_min(_SOME)
+        mean, square = (functional.avg_pool3d(share * t, times) / among for t in (power, power**2))
+        spread = square - mean.square() - 4 * self.variance * (mean - self.variance).clamp_min(0) / edge**3
+        signal = (mean - 2 * self.variance).clamp_min(self.variance)
+        return spread.clamp_min(0) / (4 * signal + _DARK)
+
+    def _pool(self, edge: int, on: int = 0) -> tuple[Tensor, Tensor]:
+        if edge not in self._pools:
+            self._pools[edge] = _pooled(*self._pool(edge // 2))
+        pool = self._pools[edge]
+        return (finer(pool[0], edge // on), finer(pool[1], edge // on)) if 0 < on < edge else pool
 
 
 def finer(image: Tensor, times: int) -> Tensor:
@@ -41,40 +78,22 @@ def finer(image: Tensor, times: int) -> Tensor:
     return functional.interpolate(image, scale_factor=times, mode="trilinear", align_corners=False)
 
 
-def signal_of(power: Tensor, noise: Tensor) -> Tensor:
-    """Return the signal that goes with a mean square, ``noise`` ``(B,)`` being the SD of noise in either channel."""
-    return (power - 2 * squared(noise)).clamp_min(0).sqrt()
-
-
-def squared(noise: Tensor) -> Tensor:
-    """Return the variance of ``(B,)`` beside images."""
-    return noise[:, None, None, None, None].square()
-
-
-def of_surroundings(image: Tensor, noise: Tensor) -> Tensor:
+def of_surroundings(image: Tensor, cubes: Cubes) -> Tensor:
     """Return numbers of order 1 for each cube of 2 voxels, ``(B, SURROUNDINGS, X/2, Y/2, Z/2)``.
 
-    ``image`` is ``(B, 1, X, Y, Z)``, scaled, ``noise`` the SD of its noise ``(B,)``.
+    ``image`` is that of the cubes, ``(B, 1, X, Y, Z)``.
     """
-    filled = (image > 0).to(image)
-    variance = squared(noise)
-    power, share = {}, {}
-    for edge in (2, 4, 8):
-        power[edge], share[edge] = power_of(image, filled, edge)
-    beside = [power_of(image, filled, edge, on=2) for edge in (4, 8, COARSEST)]
-    near = [signal_of(one, noise) for one, _ in beside]
-    rough = (power[2] - (functional.avg_pool3d(image, 2) / share[2].clamp_min(_SOME)).square()).clamp_min(0)
-    found = [*near, _log(signal_of(power[2], noise)), _log(near[1]), _log(near[2])]
-    for edge, beyond in _STRUCTURE:
-        times = beyond // edge
-        among = functional.avg_pool3d(share[edge], times).clamp_min(_SOME)
-        mean, square = (functional.avg_pool3d(share[edge] * t, times) / among for t in (power[edge], power[edge] ** 2))
-        spread = square - mean.square() - 4 * variance * (mean - variance).clamp_min(0) / edge**3
-        spread = spread.clamp_min(0) / (4 * (mean - 2 * variance).clamp_min(variance) + _DARK)
-        found.append(_log(finer(spread, beyond // 2).sqrt()))
-    found += [_log((near[0] - near[2]).abs()), _log(rough.sqrt())]
-    found += [_log(finer(functional.avg_pool3d(rough, 4), 4).sqrt())]
-    return torch.cat([*found, share[2], beside[2][1]], 1)
+    near = [cubes.signal(edge, 2) for edge in (4, 8, COARSEST)]
+    mean = functional.avg_pool3d(image, 2) / cubes.share(2).clamp_min(_SOME)
+    rough = (cubes.power(2) - mean.square()).clamp_min(0)
+    structure = [finer(cubes.structure(edge, beyond), beyond // 2).sqrt() for edge, beyond in _STRUCTURE]
+    logs = [cubes.signal(2), near[1], near[2], *structure, (near[0] - near[2]).abs(), rough.sqrt(),
+            finer(functional.avg_pool3d(rough, 4), 4).sqrt()]  # fmt: skip
+    return torch.cat([*near, *map(_log, logs), cubes.share(2), cubes.share(COARSEST, 2)], 1)
+
+
+def _pooled(power: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    return functional.avg_pool3d(power, 2), functional.avg_pool3d(share, 2)
 
 
 def _log(image: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from mriuq_hetqc.marks import MARKS, noise_told
 from mriuq_hetqc.network import BANDS, SIGMA, FoldedUNet, bands, bounded, fold, unfold
 from mriuq_hetqc.published import PublishedUNet
+from mriuq_hetqc.surroundings import Cubes
 
 PAPER = (30, 60, 120, 240, 480)
 NOTHING = torch.zeros(1, MARKS)
@@ -56,10 +57,14 @@ def test_what_is_said_of_a_voxel_does_not_depend_on_what_is_far_away():
 QUIET, LOUD = torch.tensor([1e-6]), torch.tensor([0.3])
 
 
+def parted(image, noise):
+    return bands(image, Cubes(image, noise))
+
+
 def test_bands_and_what_is_left_add_up_to_the_image():
     image = torch.rand(1, 1, 16, 24, 8)
-    assert torch.allclose(sum(bands(image, LOUD)), image, atol=1e-6)
-    *parts, left = bands(torch.ones(1, 1, 8, 8, 8), QUIET)
+    assert torch.allclose(sum(parted(image, LOUD)), image, atol=1e-6)
+    *parts, left = parted(torch.ones(1, 1, 8, 8, 8), QUIET)
     assert len(parts) == len(BANDS)
     assert all(torch.allclose(band, torch.zeros(()), atol=1e-6) for band in parts)
     assert torch.allclose(left, torch.ones(()))
@@ -69,7 +74,7 @@ def test_bands_and_what_is_left_add_up_to_the_image():
 def test_what_is_left_is_free_of_what_noise_adds_to_magnitudes(true):
     one, other = 0.3 * torch.randn(2, 1, 1, 64, 64, 64, generator=torch.Generator().manual_seed(0))
     image = ((true + one).square() + other.square()).sqrt()
-    *_, left = bands(image, LOUD)
+    *_, left = parted(image, LOUD)
     assert float(left.mean()) == pytest.approx(true, abs=0.05)
     assert true > 0.5 or float(image.mean()) > true + 0.1
 
@@ -77,7 +82,7 @@ def test_what_is_left_is_free_of_what_noise_adds_to_magnitudes(true):
 def test_what_is_empty_has_no_bands_and_does_not_darken_what_is_beside():
     image = torch.ones(1, 1, 16, 16, 16)
     image[..., :5] = 0
-    *parts, left = bands(image, QUIET)
+    *parts, left = parted(image, QUIET)
     assert all(torch.allclose(band, torch.zeros(()), atol=1e-6) for band in parts)
     assert torch.allclose(left, image)
 
@@ -89,7 +94,7 @@ def test_the_maps_put_something_in_and_take_shares_of_the_bands_out():
     with torch.no_grad():
         network.clean.head.plain.bias.copy_(torch.tensor([0.25, -6.0, 1.0, 0.75, 0.5, 0.125]).repeat(8))
     image = torch.rand(1, 1, 16, 16, 16)
-    fine, middle, coarse, left = bands(image, noise_told(NOTHING))
+    fine, middle, coarse, left = parted(image, noise_told(NOTHING))
     expected = 0.25 - fine - 0.75 * middle - 0.5 * coarse - 0.125 * left
     assert torch.allclose(network(image, NOTHING).residual, expected, atol=1e-6)
 
