@@ -53,7 +53,7 @@ def of_scan(image: Tensor, band: Sequence[float]) -> dict[str, float]:
     band
         Share of each axis's frequencies that the scan was acquired with.
     """
-    return {**of_kspace(image, band), **of_noise(image)}
+    return {**of_kspace(image, band), **of_noise(image, band)}
 
 
 def as_input(found: Mapping[str, float]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -22,17 +23,23 @@ _LIKE = (0.8, 1.25)
 """Power of a cell without signal, over what noise foretells."""
 _PLAIN = 4.5
 """Squared ratio of mean to SD of the magnitude above which tissue cannot be taken for air."""
+_OWN = 0.8
+"""Share of an axis's frequencies that were acquired, above which neighbours along it hold noise of their own."""
+_ALL = (1.0, 1.0, 1.0)
 _HALVINGS = 40
 """Steps in which the ratio of signal to noise is found."""
 
 
-def of_noise(image: Tensor) -> dict[str, float]:
+def of_noise(image: Tensor, band: Sequence[float] = _ALL) -> dict[str, float]:
     """Return how strong noise is, and how far coarser things stand out of it.
 
     Parameters
     ----------
     image
         Float32 ``(x, y, z)``, shares of full scale, sides of 8 voxels or more.
+    band
+        Share of each axis's frequencies that the scan was acquired with: noise that was interpolated along an axis is
+        smooth there and seen along the others, unless all axes were interpolated.
 
     Returns
     -------
@@ -42,7 +49,7 @@ def of_noise(image: Tensor) -> dict[str, float]:
         of the magnitude by the next band, over that by the finest; 1 for white noise, more where noise was smoothed or
         there is none. ``noise_contrast``: SD of the means of full cells of 8 voxels, over ``noise``.
     """
-    mean, finest = haar(image)
+    mean, finest = haar(image, band)
     middle, sd = _level(mean, finest)
     cells, power, filled = (
         functional.avg_pool3d(t[None, None], _CELL) for t in (image, image.square(), (image > 0).float())
@@ -55,20 +62,27 @@ def of_noise(image: Tensor) -> dict[str, float]:
     spread = float(full.std()) if len(full) > 1 else 0.0
     return {
         "noise": noise,
-        "noise_grain": _level(*haar(mean))[1] * 2**1.5 / sd,
+        "noise_grain": _level(*haar(mean, band))[1] * 2**1.5 / sd,
         "noise_contrast": max(_NOTHING, spread) / noise,
     }
 
 
-def haar(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the means of cubes of 2 voxels, and the band that is the finest along all three axes."""
-    mean = band = image
-    for axis in range(3):
+def haar(image: Tensor, band: Sequence[float] = _ALL) -> tuple[Tensor, Tensor]:
+    """Return the means of cubes of 2 voxels, and the band that is the finest along all axes not interpolated."""
+    mean = fine = image
+    for axis, native in enumerate(_native(band)):
         pairs = image.shape[axis] // 2
-        mean, band = (t.narrow(axis, 0, 2 * pairs).unflatten(axis, (pairs, 2)) for t in (mean, band))
+        mean, fine = (t.narrow(axis, 0, 2 * pairs).unflatten(axis, (pairs, 2)) for t in (mean, fine))
         mean = mean.mean(axis + 1)
-        band = (band.select(axis + 1, 0) - band.select(axis + 1, 1)) / 2**0.5
-    return mean, band
+        first, second = fine.unbind(axis + 1)
+        fine = (first - second) / 2**0.5 if native else first
+    return mean, fine
+
+
+def _native(band: Sequence[float]) -> list[bool]:
+    """Return for each axis whether neighbours along it hold noise of their own; all, where none of them does."""
+    found = [share > _OWN for share in band]
+    return found if any(found) else [True] * len(found)
 
 
 def _of_air(power: Tensor) -> float:
