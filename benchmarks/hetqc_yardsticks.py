@@ -1,10 +1,12 @@
 """From measured copies of heads to what ships beside hetqc's weights: ``quality.json`` and ``calibration.json``.
 
     mriuq evaluate hetqc HEADS --weights BARE --protocol artefacts --out rows.json
-    python benchmarks/hetqc_yardsticks.py rows.json ... [--write WEIGHTS --heads HEADS]
+    mriuq evaluate hetqc HEADS --weights BARE --protocol noise --levels 9 --out noise.json
+    python benchmarks/hetqc_yardsticks.py rows.json noise.json ... [--write WEIGHTS --heads HEADS]
 
-The heads are real ones that the weights never saw; BARE are the weights without either file. Tables are printed: there,
-no reading and no stretch has seen the head that it is tried on.
+The heads are real ones that the weights never saw; BARE are the weights without either file. Sigma is fitted to rows of
+both protocols, all else to those of the first. Tables are printed: there, no reading and no stretch has seen the head
+that it is tried on.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mriuq_cli.api import ause, spearman
 from mriuq_cli.data.layouts import find_cohort
 from mriuq_cli.data.reader import read_case
 from mriuq_cli.hooks.manager import get_plugin
@@ -25,14 +28,17 @@ from mriuq_cli.uncertainty.estimate import Descriptor
 from mriuq_cli.uncertainty.familiarity import Reference, exact_interval, judge
 from mriuq_hetqc.predict import STANDARD
 from mriuq_hetqc.protocols.artefacts import report
-from mriuq_hetqc.protocols.intervals import LEVEL, held, sampled_voxels, stretch, stretches
+from mriuq_hetqc.protocols.intervals import LEVEL, OF_SIGMA, held, stretch, stretches
+from mriuq_hetqc.protocols.noise import RIGHT
 from mriuq_hetqc.quality import CLEAN, LEAST_LOSS, MEANINGS, TRACES, brain_grounds_of, grounds_of, sigma_grounds_of
-from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
+from mriuq_hetqc.yardsticks import SIGMA_TERMS, LinearReading, Yardsticks, sigma_terms
 
-STRENGTH, RIDGE = 0.03, 30.0
+STRENGTH, RIDGE = 0.03, 3.0
 """Inverse regularisation of what tells names apart, and regularisation of what foretells loss of overlap."""
-FIRST, SIGMA_RIDGE = (0.0, -4.0), 0.005
-"""Logarithms of sigma's factor and of what comes on top before anything is seen, and regularisation of what is read."""
+FIRST, SIGMA_RIDGE = (-3.0, 1.0, 0.0, 0.0, 0.0, 0.0), 0.005
+"""Weights of the terms of sigma before anything is seen (the network's sigma), and regularisation of what is read."""
+AROUND = 0.1
+"""How much the whole image counts beside the brain when sigma is fitted."""
 EMPHASIS = 10.0
 """How much larger than the network's features those figures count, before regularisation, that k-space shows."""
 
@@ -43,11 +49,13 @@ def main() -> None:
     for name in ("write", "heads"):
         parser.add_argument(f"--{name}", type=Path)
     words = parser.parse_args()
-    sha256, rows = rows_of(words.rows)
-    rows = with_readings(rows)
-    data, reference = descriptions(rows)
-    rows = with_sigmas(rows)
+    sha256, rows, series = rows_of(words.rows)
+    rows, series = (with_readings(some, rows) for some in (rows, series))
+    data, reference = descriptions(rows, series)
+    told = with_sigmas(rows + series)
+    rows, series = told[: len(rows)], told[len(rows) :]
     show(rows)
+    show_sizes(series)
     if words.write:
         (words.write / "quality.json").write_text(json.dumps(data) + "\n")
         write_calibration(words.write / "calibration.json", calibration(rows, reference, sha256, words.heads))
@@ -55,10 +63,12 @@ def main() -> None:
 
 
 def rows_of(paths):
-    """Return the hash of the weights that measured, and the rows of all files."""
+    """Return the hash of the weights that measured, the rows of copies, and those of levels of noise."""
     reports = [json.loads(path.read_text()) for path in paths]
     (sha256,) = {one["sha256"] for report in reports for one in report["weights"]}
-    return sha256, [row for report in reports for group in report["groups"] for row in group["rows"]]
+    rows = [row for report in reports for group in report["groups"] for row in group["rows"]]
+    series = [{**row, "artefact": "noise", "level": f"{row['decibel']:g} dB"} for row in rows if "decibel" in row]
+    return sha256, [row for row in rows if "decibel" not in row], series
 
 
 def show(rows):
@@ -71,6 +81,17 @@ def show(rows):
     console = Console(width=240)
     for table in protocol_tables({"groups": [group]}):
         console.print(table)
+
+
+def show_sizes(series):
+    """Print at how many levels of noise sigma has the right size."""
+    ratios = defaultdict(list)
+    for row in series:
+        ratios[row["case"]].append(np.sqrt(np.mean(np.square(row["sample"]["size"]))) / row["rms_sigma"])
+    for case, found in ratios.items():
+        right = sum(RIGHT[0] <= ratio <= RIGHT[1] for ratio in found)
+        print(f"{case}: sigma of the right size at {right} of {len(found)} levels of noise, "
+              f"RMSE over it {min(found):.2f} to {max(found):.2f}")  # fmt: skip
 
 
 # Linear readings ------------------------------------------------------------------------------------------------------
@@ -110,10 +131,10 @@ def read(data):
     return LinearReading(tuple(data["names"]), *(np.array(data[n]) for n in ("mean", "sd", "weights", "bias")))
 
 
-def with_readings(rows):
-    """Give each row headlines and what it looks like, by readings that never saw its head."""
+def with_readings(rows, copies):
+    """Give each row headlines and what it looks like, by readings of copies that never saw its head."""
     found = []
-    for case, others in left_out(rows):
+    for case, others in left_out(copies):
         artefacts, loss = read(fit(others)), read(fit_loss(others))
         for row in (row for row in rows if row["case"] == case):
             grounds = grounds_of(row["features"], row)
@@ -129,7 +150,7 @@ def left_out(rows):
 
 
 def fit_sigma(rows):
-    """Fit what sigma is multiplied by, and what comes on top.
+    """Fit how much each term weighs in the sigma that users are told.
 
     The likelihood of errors is maximised, taken to be normal with these sigma; every copy counts alike.
     """
@@ -139,21 +160,31 @@ def fit_sigma(rows):
     x = np.array([sigma_grounds_of(row["shares"], row) for row in spoilt])
     mean, sd = x.mean(0), x.std(0) + 1e-6
     grounds = torch.tensor((x - mean) / sd).float()
-    sigma, size = (torch.tensor(sampled_voxels(spoilt, name)[:, ::2]).float() for name in ("sigma", "size"))
-    weights = torch.zeros(2, x.shape[1], requires_grad=True)
+    regions = {"sample": 1.0, "around": AROUND}
+    seen = [(share, *terms_of(spoilt, region)) for region, share in regions.items()]
+    weights = torch.zeros(len(SIGMA_TERMS), x.shape[1], requires_grad=True)
     bias = torch.tensor(FIRST, requires_grad=True)
     optimiser = torch.optim.LBFGS([weights, bias], max_iter=80, line_search_fn="strong_wolfe")
 
     def loss():
         optimiser.zero_grad()
-        factor, floor = (grounds @ weights.T + bias).exp().split(1, dim=1)
-        wide = ((factor * sigma).square() + floor.square()).sqrt()
-        value = (wide.log() + 0.5 * (size / wide).square()).mean() + SIGMA_RIDGE * weights.square().sum()
-        value.backward()
-        return value
+        found = SIGMA_RIDGE * weights.square().sum()
+        for share, terms, size, filled in seen:
+            told = torch.einsum("nvt,nt->nv", terms, grounds @ weights.T + bias)
+            found = found + share * (filled * (told + 0.5 * (size * (-told).exp()).square())).mean()
+        found.backward()
+        return found
 
     optimiser.step(loss)
-    return as_data(("factor", "floor"), mean, sd, *(t.detach().double().numpy() for t in (weights, bias)))
+    return as_data(SIGMA_TERMS, mean, sd, *(t.detach().double().numpy() for t in (weights, bias)))
+
+
+def terms_of(rows, region):
+    """Return the terms of sigma, ``(n, v, t)``, size of errors, and what is not empty, in half of the voxels kept."""
+    import torch
+
+    image, *others, size = (torch.tensor([row[region][name][::2] for row in rows]) for name in (*OF_SIGMA, "size"))
+    return torch.stack(list(sigma_terms(image, *others)), -1), size, (image > 0).float()
 
 
 def with_sigmas(rows):
@@ -166,23 +197,29 @@ def with_sigma(row, known):
     """Return a row as it would be with the sigma that users are told."""
     import torch
 
-    sigma = torch.tensor(row["sample"]["sigma"], dtype=torch.float64)
-    told = known.widened(sigma, sigma_grounds_of(row["shares"], row)).numpy()
-    return {**row, "rms_sigma": float(np.sqrt(np.mean(told**2))), "ence": np.nan,
-            "sample": {**row["sample"], "sigma": told.tolist()}}  # fmt: skip
+    grounds, found = sigma_grounds_of(row["shares"], row), {}
+    for name in ("sample", "around"):
+        parts = [torch.tensor(row[name][key], dtype=torch.float64) for key in OF_SIGMA]
+        found[name] = {**row[name], "sigma": known.told(*parts, grounds).tolist()}
+    size, told = (np.array(found["sample"][key]) for key in ("size", "sigma"))
+    error, sigma, head = (np.array(found["around"][key]) for key in ("size", "sigma", "head"))
+    inside = head > 0
+    return {**row, **found, "rms_sigma": float(np.sqrt(np.mean(told**2))), "ence": np.nan,
+            "spearman": spearman(size, told), "ause": ause(size, told), "spearman_field": spearman(error, sigma),
+            "spearman_head": spearman(error[inside], sigma[inside])}  # fmt: skip
 
 
 # What ships -----------------------------------------------------------------------------------------------------------
 
 
-def descriptions(rows):
+def descriptions(rows, series):
     """Print how the readings do on heads left out; return what ``quality.json`` holds, and descriptors of heads."""
     right = sum(max(row["shares"], key=row["shares"].get) == row["artefact"] for row in rows)
     print(f"artefact named right, heads left out one at a time: {right / len(rows):.1%} of {len(rows)}")
     reference = reference_rows(rows)
     familiar(rows, reference)
     scores = {name: yardstick(rows, name) for name in MEANINGS if name in rows[0]}
-    readings = {"artefacts": fit(rows), "loss": fit_loss(rows), "sigma": fit_sigma(rows)}
+    readings = {"artefacts": fit(rows), "loss": fit_loss(rows), "sigma": fit_sigma(rows + series)}
     return {"scores": scores, "readings": readings}, reference
 
 

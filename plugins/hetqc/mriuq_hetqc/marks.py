@@ -33,7 +33,7 @@ _MARKS = {
     "kspace_peak": Mark(2.5, 1.0, 0.15),  # a logarithm already
     "echo": Mark(-5.0, 1.5, 0.15),
     "ghost": Mark(-6.0, 1.5, 0.15),
-    "noise": Mark(-3.0, 1.5, 0.01),
+    "noise": Mark(-3.0, 1.5, 0.005),
     "noise_grain": Mark(0.7, 0.7, 0.03, 0.6),  # quiet scans differ in it, and it says nothing of them
     "noise_contrast": Mark(2.0, 1.5, 0.03, 1.0),
 }

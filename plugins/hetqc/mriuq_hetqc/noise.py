@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mriuq_hetqc.weak import of_weak
+
 MAD = 0.6745
 """Median absolute value of normal noise of SD 1."""
 _CELL = 8
@@ -23,6 +25,8 @@ _LIKE = (0.8, 1.25)
 """Power of a cell without signal, over what noise foretells."""
 _PLAIN = 4.5
 """Squared ratio of mean to SD of the magnitude above which tissue cannot be taken for air."""
+_WEAK = 6.0
+"""Mean square of the magnitude, over the variance of noise, below which medians of bands are some per cent off."""
 _OWN = 0.8
 """Share of an axis's frequencies that were acquired, above which neighbours along it hold noise of their own."""
 _ALL = (1.0, 1.0, 1.0)
@@ -45,21 +49,23 @@ def of_noise(image: Tensor, band: Sequence[float] = _ALL) -> dict[str, float]:
     -------
     dict
         ``noise``: SD of noise in either channel, by the finest diagonal band in the brighter half of what is not empty
-        (:func:`rician_sd`) or, where there is air, by its mean square, which is twice that squared. ``noise_grain``: SD
-        of the magnitude by the next band, over that by the finest; 1 for white noise, more where noise was smoothed or
-        there is none. ``noise_contrast``: SD of the means of full cells of 8 voxels, over ``noise``.
+        (:func:`rician_sd`) or, where there is air, by its mean square, which is twice that squared; by moments where
+        little stands out of it. ``noise_grain``: SD of the magnitude by the next band, over that by the finest; 1 for
+        white noise, more where noise was smoothed or there is none. ``noise_contrast``: SD of the means of full cells
+        of 8 voxels, over ``noise``.
     """
     mean, finest = haar(image, band)
     middle, sd = _level(mean, finest)
     cells, power, filled = (
         functional.avg_pool3d(t[None, None], _CELL) for t in (image, image.square(), (image > 0).float())
     )
-    noise = rician_sd(middle, sd)
-    if (middle / sd) ** 2 > _PLAIN:
-        noise *= _of_air(power[filled > _FULL] / (2 * noise**2))
+    noise, full = rician_sd(middle, sd), filled > _FULL
+    if bool(power[full].mean() < _WEAK * noise**2):
+        noise = of_weak(image, power[full], _CELL**3, [axis for axis, native in enumerate(_native(band)) if native])
+    elif (middle / sd) ** 2 > _PLAIN:
+        noise *= _of_air(power[full] / (2 * noise**2))
     noise = max(_NOTHING, noise)
-    full = cells[filled > _FULL]
-    spread = float(full.std()) if len(full) > 1 else 0.0
+    spread = float(cells[full].std()) if int(full.sum()) > 1 else 0.0
     return {
         "noise": noise,
         "noise_grain": _level(*haar(mean, band))[1] * 2**1.5 / sd,

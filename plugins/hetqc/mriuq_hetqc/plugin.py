@@ -106,7 +106,10 @@ def mriuq_options(verb: str) -> tuple[Option, ...]:
     """Name the options of ``evaluate``."""
     if verb != "evaluate":
         return ()
-    return (Option("pairs", "path", "For --protocol pairs: a table with columns flagged and clean, ids of scans."),)
+    return (
+        Option("pairs", "path", "For --protocol pairs: a table with columns flagged and clean, ids of scans."),
+        Option("levels", "int", "For --protocol noise: at how many levels from 10 to -10 dB, 41 by default."),
+    )
 
 
 @hookimpl

@@ -45,7 +45,7 @@ MEANINGS = {
     "kspace_peak": "logarithm of the brightest point of k-space over those around it: spikes",
     "echo": "amplitude of the largest echo along an axis, as a share of the image: ghosts, moves, cut k-space",
     "ghost": "the same of echoes that stand alone: regular ghosts",
-    "noise": "SD of noise in either channel, by the finest diagonal band of Haar's wavelet or by air",
+    "noise": "SD of noise in either channel, by the finest diagonal band of Haar's wavelet, by air or by moments",
     "noise_grain": "SD by the next band over that by the finest: 1 for white noise, more where it is smooth or little",
     "noise_contrast": "SD of means over 8 voxels, over the SD of noise",
     "epistemic": "root mean square spread of the cleaned brain over passes with dropout",
@@ -113,7 +113,7 @@ def headlines(reading: Reading, found: Mapping[str, float], known: Yardsticks) -
 
 
 def for_users(reading: Reading, known: Yardsticks | None) -> Reading:
-    """Return a reading whose sigma is as large as that of scans that look like it has to be.
+    """Return a reading whose sigma is as large as it has to be in scans that look like it.
 
     Figures stay those of the network; without readings sigma does too.
     """
@@ -121,7 +121,8 @@ def for_users(reading: Reading, known: Yardsticks | None) -> Reading:
         return reading
     found = figures(reading)
     shares = known.readings["artefacts"].shares(grounds_of(reading.features.tolist(), found))
-    return replace(reading, sigma=known.widened(reading.sigma, sigma_grounds_of(shares, found)))
+    grounds = sigma_grounds_of(shares, found)
+    return replace(reading, sigma=known.told(reading.image, reading.residual, reading.sigma, grounds))
 
 
 def grounds_of(features: Sequence[float], found: Mapping[str, float]) -> NDArray[np.float64]:
@@ -135,7 +136,7 @@ def brain_grounds_of(features: Sequence[float], found: Mapping[str, float]) -> N
 
 
 def sigma_grounds_of(shares: Mapping[str, float], found: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return what says how sigma is widened, ``(c,)``: how much the scan looks like what, and the figures."""
+    """Return what says how large sigma has to be, ``(c,)``: how much the scan looks like what, and the figures."""
     return _joined(list(shares.values()), found, _GROUNDS)
 
 

@@ -1,20 +1,21 @@
 """What ships beside the weights as ``quality.json``: figures of reference heads, and linear readings of a scan.
 
 ``scores``: figure to its values on clean heads (of which so many are ``simulated``) and on spoilt copies by artefact.
-``readings``: what tells artefacts and clean scans apart, how much overlap of tissues is lost, and how sigma is widened:
-logarithms of what it has to be multiplied by, and of an SD that comes on top everywhere, a share of full scale.
+``readings``: what tells artefacts and clean scans apart, how much overlap of tissues is lost, and how much each of
+:func:`sigma_terms` weighs in the sigma that users are told.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +25,11 @@ FILE = "quality.json"
 READINGS = ("artefacts", "loss", "sigma")
 """Linear readings that come with weights; see above."""
 _FACTOR, _FLOOR = (0.25, 2.5), (1e-3, 0.15)
-"""Bounds of both: what a reading says beyond them is taken for them, since what is read may be no head."""
+"""Least and most by which sigma is multiplied and what comes on top, a share of full scale: it may be no head."""
+SIGMA_TERMS = ("all", "sigma", "sigma squared", "brightness", "brightness squared", "correction")
+"""Names of :func:`sigma_terms`."""
+_SOME = 3e-3
+"""Share of full scale that is added to corrections before their logarithm is taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,13 +71,30 @@ class Yardsticks:
     scores: Mapping[str, Yardstick]
     readings: Mapping[str, LinearReading]
 
-    def widened(self, sigma: Tensor, grounds: NDArray[np.float64]) -> Tensor:
-        """Return ``sqrt((a sigma)^2 + b^2)``, as a scan with these grounds needs.
+    def told(self, image: Tensor, residual: Tensor, sigma: Tensor, grounds: NDArray[np.float64]) -> Tensor:
+        """Return the sigma that users are told in a scan with these grounds: the network's where the scan is empty.
 
-        ``sigma`` may have any shape; shares of full scale.
+        See :func:`sigma_terms` for the rest.
         """
-        factor, floor = np.exp(self.readings["sigma"].logits(grounds))
-        return ((float(np.clip(factor, *_FACTOR)) * sigma).square() + float(np.clip(floor, *_FLOOR)) ** 2).sqrt()
+        weights = self.readings["sigma"].logits(grounds).tolist()
+        found = torch.zeros_like(sigma)
+        for weight, term in zip(weights, sigma_terms(image, residual, sigma), strict=True):
+            found += weight * term
+        least, most = (((a * sigma).square() + b**2).sqrt() for a, b in zip(_FACTOR, _FLOOR, strict=True))
+        return torch.where(image > 0, found.exp().clamp(least, most), sigma)
+
+
+def sigma_terms(image: Tensor, residual: Tensor, sigma: Tensor) -> Iterator[Tensor]:
+    """Yield what the logarithm of the sigma that users are told is a weighed sum of; each is of order 1.
+
+    Parameters
+    ----------
+    image, residual, sigma
+        The scaled scan, the network's correction and its sigma, in any one shape; shares of full scale.
+    """
+    spread, bright = sigma.log() + 3, (image + residual).clamp(0, 1) - 0.5
+    yield from (torch.ones_like(sigma), spread, spread.square() - 0.5, bright, bright.square() - 0.08)
+    yield 0.7 * ((residual.abs() + _SOME).log() + 3.5)
 
 
 def of(folder: Path | None) -> Yardsticks | None:

@@ -66,12 +66,24 @@ def test_copies_are_fixed_by_the_name():
     assert all(image.shape == clean.shape and bool(torch.isfinite(image).all()) for _, _, image in first)
 
 
+@pytest.mark.parametrize(("wanted", "step"), [({}, 0.5), ({"levels": 9}, 2.5), ({"levels": None}, 0.5)])
+def test_levels_of_noise_are_even(wanted, step):
+    found = noise.levels(wanted)
+    assert (found[0], found[-1]) == (10, -10)
+    assert np.diff(found) == pytest.approx(-step)
+
+
+def test_one_level_of_noise_is_no_series():
+    with pytest.raises(UsageError, match="--levels 1"):
+        noise.levels({"levels": 1})
+
+
 def test_a_perfect_sigma_is_linear_and_of_the_right_size():
     rows = [
         {"case": case, "decibel": level, "noise_estimate": 1.0 + k, "rmse": 2.0 * k + 1, "rms_sigma": 2.0 * k + 1,
          "median_sigma": 2.0 * k + 1, "median_error": k, "sigma_q1": k, "sigma_q3": 3.0 * k, "spearman": 0.1,
          "spearman_at_best": 0.2, "spearman_head": 0.6, "spearman_field": 0.7, "ause": 1.0, "ence": 0.0}
-        for case in ("a", "b") for k, level in enumerate(noise.LEVELS)
+        for case in ("a", "b") for k, level in enumerate(noise.levels({}))
     ]  # fmt: skip
     found = noise.report(rows, {})
     line = dict(zip(found.tables[0].columns, found.tables[0].rows[0], strict=True))
@@ -81,8 +93,8 @@ def test_a_perfect_sigma_is_linear_and_of_the_right_size():
 
 
 def test_scores_that_rise_with_every_fault_are_worse_in_every_pair():
-    n = np.linspace(0, 2, 2000)
-    sample = intervals.sample(size=n, sigma=np.ones_like(n), value=n / 2)
+    n = torch.linspace(0, 2, 2000, dtype=torch.float64)
+    sample = intervals.sample({"size": n, "sigma": torch.ones_like(n), "value": n / 2})
     plain = dict.fromkeys((f"classical {n}" for n in artefacts.CLASSICAL), 1.0)
     rows = [
         {"case": case, "artefact": "clean", "level": "", "algorithmic": 1.0, "visual_rms": 1.0,
@@ -118,7 +130,8 @@ def test_sigma_beats_the_rivals_that_do_not_know_what_it_knows(known):
                  "nothing": np.full(value.size, 0.1)}[known]  # fmt: skip
         size = np.abs(rng.normal(0, sigma))
         rows.append({"case": case, "artefact": "motion", "level": "strong",
-                     "sample": intervals.sample(size=size, sigma=sigma, value=value)})  # fmt: skip
+                     "sample": intervals.sample({name: torch.from_numpy(part) for name, part in
+                                                {"size": size, "sigma": sigma, "value": value}.items()})})  # fmt: skip
     assert intervals.stretch(rows) == pytest.approx(1.6449, rel=0.02)
     assert np.mean([intervals.held(row, 1.6449) for row in rows]) == pytest.approx(0.9, abs=0.01)
     orders = [f"spearman{kind}" for kind in ("", "_at_best", "_head", "_field")] + ["gradient_spearman"]

@@ -18,7 +18,7 @@ from mriuq_hetqc.quality import (
     headlines,
     sigma_grounds_of,
 )
-from mriuq_hetqc.yardsticks import LinearReading, Yardsticks
+from mriuq_hetqc.yardsticks import SIGMA_TERMS, LinearReading, Yardsticks
 
 SHOWN = {"kspace_peak": 2.0, "echo": 0.01, "ghost": 0.002, "noise": 0.02, "noise_grain": 2.0, "noise_contrast": 9.0}
 
@@ -70,20 +70,22 @@ def test_sigma_is_as_wide_as_scans_that_look_like_it_need(reading):
     found = figures(reading)
     artefacts = linear(("clean", "motion"), len(grounds_of([1.0, 2.0], found)), 1.0)
     n = len(sigma_grounds_of({"clean": 1.0, "motion": 0.0}, found))
-    sigma = replace(linear(("factor", "floor"), n, -2.0), bias=np.array([math.log(1.5), -3.0]))
+    sigma = replace(linear(SIGMA_TERMS, n, -2.0), bias=np.array([-2.5, 0.5, 0.1, 0.3, 0.2, 0.0]))
     known = Yardsticks({}, {"artefacts": artefacts, "sigma": sigma})
+    bright, filled = reading.recovered.clamp(0, 1) - 0.5, reading.image > 0
     for first in (-50.0, 0.0, 50.0):
         like = replace(reading, features=torch.tensor([first, 2.0]))
-        floor = math.exp(-3 - 2 / (1 + math.exp(first)))
-        expected = ((1.5 * reading.sigma) ** 2 + floor**2).sqrt()
+        spread, removed = reading.sigma.log() + 3, 0.7 * (math.log(0.033) + 3.5) * -2 / (1 + math.exp(first))
+        expected = -2.5 + 0.5 * spread + 0.1 * (spread**2 - 0.5) + 0.3 * bright + 0.2 * (bright**2 - 0.08) + removed
+        expected = torch.where(filled, expected.exp(), reading.sigma)
         assert torch.allclose(for_users(like, known).sigma, expected)
         assert figures(like) == found
 
 
 def test_what_is_no_head_does_not_get_a_sigma_without_bounds():
     for bias, expected in ((50.0, (2.5**2 + 0.15**2) ** 0.5), (-50.0, (0.25**2 + 0.001**2) ** 0.5)):
-        reading = replace(linear(("factor", "floor"), 1, 0.0), bias=np.array([bias, bias]))
-        found = Yardsticks({}, {"sigma": reading}).widened(torch.ones(2), np.zeros(1))
+        reading = replace(linear(SIGMA_TERMS, 1, 0.0), bias=np.array([bias, 0.0, 0.0, 0.0, 0.0, 0.0]))
+        found = Yardsticks({}, {"sigma": reading}).told(*torch.ones(3, 2), np.zeros(1))
         assert torch.allclose(found, torch.full((2,), expected))
 
 

@@ -6,7 +6,7 @@ from mriuq_cli.api import Protocol
 from mriuq_hetqc.protocols import artefacts, noise, pairs, regions
 
 PROTOCOLS = {
-    "noise": Protocol("Sigma against error over 41 levels of noise, scan by scan", noise.measure, noise.report),
+    "noise": Protocol("Sigma against error over levels of noise, scan by scan", noise.measure, noise.report),
     "artefacts": Protocol("Clean against corrupted copies, artefact by artefact", artefacts.measure, artefacts.report),
     "partial-noise": Protocol(
         "Noise that covers 0, 25 and 50 % of grey matter", regions.measure_partial, regions.report_partial

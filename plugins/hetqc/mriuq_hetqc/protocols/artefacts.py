@@ -52,9 +52,7 @@ def measure(model: Any, case: Case, options: Mapping[str, Any], context: Context
             "artefact": name, "level": level,
             **bench.scores(reading), **{f"classical {key}": plain[key] for key in CLASSICAL},
             **({} if clean else _of_sigma(bench, reading, scale)), **bench.lost(reading),
-            "features": [round(float(v), 5) for v in reading.features],
-            "brain_features": [round(float(v), 5) for v in reading.brain_features],
-            "kind": bench.kind(image, reading),
+            **bench.pooled(reading), "kind": bench.kind(image, reading),
         })  # fmt: skip
     return rows
 

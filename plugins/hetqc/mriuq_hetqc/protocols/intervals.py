@@ -13,29 +13,30 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from mriuq_cli.api import Row, Table, coverage, coverage_by_width, interval_score, paired_difference
+from mriuq_cli.api import Row, Table, ause, coverage, coverage_by_width, interval_score, paired_difference, spearman
 
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
+OF_SIGMA = ("image", "residual", "sigma")
+"""Parts of a reading that the sigma that users are told is made of."""
 _KEPT = 2000
 """Voxels of a copy that are kept as they are; of every copy as many, so that copies count alike."""
 _EDGES = np.linspace(0.1, 0.9, 9)
 """Between ranges of recovered intensity, shares of full scale."""
 
 
-def sample(**parts: Array) -> dict[str, list[float]]:
+def sample(parts: Mapping[str, Tensor]) -> dict[str, list[float]]:
     """Return the values of some voxels, the same of each ``(n,)``; shares of full scale, rounded to 1e-6."""
-    return {name: part[_places(len(part))].round(6).tolist() for name, part in parts.items()}
-
-
-def _places(n: int) -> NDArray[np.intp]:
-    return np.linspace(0, n - 1, _KEPT).astype(np.intp)
+    (n,) = {len(part) for part in parts.values()}
+    places = np.linspace(0, n - 1, _KEPT).astype(np.intp)
+    return {name: part.double().cpu().numpy()[places].round(6).tolist() for name, part in parts.items()}
 
 
 def sampled_voxels(rows: Sequence[Row], name: str) -> Array:
-    """Return ``sigma``, ``size`` of the error or recovered ``value`` in the voxels kept of copies, ``(m, n)``."""
+    """Return ``sigma``, ``size`` of the error or another part of the voxels kept of copies, ``(m, n)``."""
     return np.array([row["sample"][name] for row in rows])
 
 
@@ -84,7 +85,7 @@ def _error(found: Sequence[Row], factors: Mapping[str, float]) -> tuple[float, .
 def rivals(spoilt: Sequence[Row], factors: Mapping[str, float]) -> Table:
     """Return interval scores of spoilt copies; ``factors`` says how many sigma for each scan."""
     columns = ("artefact", "level", "interval score", "of one width", "lower on", "scans", "of width by intensity",
-               "difference", "from", "to")  # fmt: skip
+               "difference", "from", "to", "Spearman of that width", "AUSE of that width")  # fmt: skip
     lines = tuple((*kind, *_compared(found)) for kind, found in _kinds(_scored(spoilt, factors)).items())
     return Table("interval score in the brain, shares of full scale, beside rivals that know less", columns, lines)
 
@@ -104,7 +105,11 @@ def _others(spoilt: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _scored(rows: Sequence[Row], factors: Mapping[str, float]) -> list[Row]:
-    """Return ``case``, ``artefact``, ``level`` and ``scores``: of sigma, of one width, of width by intensity."""
+    """Return for each copy ``case``, ``artefact``, ``level`` and how its intervals and those of the rivals do.
+
+    ``scores``: of sigma, of one width, of width by intensity. ``order``: Spearman's correlation of that last width and
+    error, and AUSE.
+    """
     found: list[Row] = []
     for name, others in _others(rows).items():
         one, wide = _widths(sampled_voxels(others, "size"), sampled_voxels(others, "value"))
@@ -112,7 +117,8 @@ def _scored(rows: Sequence[Row], factors: Mapping[str, float]) -> list[Row]:
             size, sigma, value = (sampled_voxels([row], key)[0] for key in ("size", "sigma", "value"))
             halves = (factors[name] * sigma, np.full(size.shape, one), wide[np.digitize(value, _EDGES)])
             scores = [interval_score(-half, half, size, LEVEL) for half in halves]
-            found.append({key: row[key] for key in ("case", "artefact", "level")} | {"scores": scores})
+            found.append({key: row[key] for key in ("case", "artefact", "level")} |
+                         {"scores": scores, "order": [spearman(size, halves[2]), ause(size, halves[2])]})  # fmt: skip
     return found
 
 
@@ -131,4 +137,6 @@ def _compared(found: Sequence[Row]) -> tuple[float, ...]:
     means = np.array([np.mean(scores, axis=0) for scores in scans.values()])
     gap = paired_difference(list(means[:, 0]), list(means[:, 2]))
     own, one, by_intensity = (float(value) for value in means.mean(0))
-    return own, one, int(np.sum(means[:, 0] < means[:, 1])), len(means), by_intensity, gap.mean, gap.low, gap.high
+    lower = int(np.sum(means[:, 0] < means[:, 1]))
+    orders = np.mean([row["order"] for row in found], axis=0).tolist()
+    return own, one, lower, len(means), by_intensity, gap.mean, gap.low, gap.high, *orders

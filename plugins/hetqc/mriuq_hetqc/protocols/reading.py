@@ -15,7 +15,7 @@ from mriuq_hetqc import yardsticks
 from mriuq_hetqc.contrast.shipped import other_than_t1
 from mriuq_hetqc.infer import Reading, read_scan
 from mriuq_hetqc.kind import describe
-from mriuq_hetqc.protocols.intervals import sample
+from mriuq_hetqc.protocols.intervals import OF_SIGMA, sample
 from mriuq_hetqc.protocols.statistics import against_truth, dice, order, sampled
 from mriuq_hetqc.quality import figures, for_users, headlines
 from mriuq_hetqc.scan import Scan, full_scale, prepare
@@ -104,15 +104,17 @@ class Bench:
         Returns
         -------
         dict
-            ``sample``, size of the error, sigma and recovered value in some voxels; ``gradient_spearman`` and
+            ``sample``, size of the error, sigma, recovered ``value``, image and residual in some voxels of the brain;
+            ``around``, the same in the whole image, and whether they belong to the head; ``gradient_spearman`` and
             ``gradient_ause``, how the gradient orders errors.
         """
-        brain, recovered = self.brain, reading.recovered
-        slope = torch.from_numpy(gradient_magnitude(recovered.cpu().numpy(), brain.cpu().numpy()))
-        error = self._error(reading, scale)[brain].abs()
-        size, sigma, value, gradient = sampled(error, reading.sigma[brain], recovered[brain], slope)
+        brain, error = self.brain, self._error(reading, scale).abs()
+        maps = {"size": error, "value": reading.recovered, **{name: getattr(reading, name) for name in OF_SIGMA}}
+        slope = torch.from_numpy(gradient_magnitude(reading.recovered.cpu().numpy(), brain.cpu().numpy()))
+        size, gradient = sampled(error[brain], slope)
         return {
-            "sample": sample(size=size, sigma=sigma, value=value),
+            "sample": sample({name: part[brain] for name, part in maps.items()}),
+            "around": sample({name: part.flatten() for name, part in {**maps, "head": self.truth.head}.items()}),
             "gradient_spearman": spearman(size, gradient), "gradient_ause": ause(size, gradient),
         }  # fmt: skip
 
@@ -127,6 +129,11 @@ class Bench:
         tissues = range(1, int(self.truth.classes.max()) + 1)
         overlaps = [dice(reading.classes == tissue, self.truth.classes == tissue) for tissue in tissues]
         return {"loss": 1 - float(np.mean(overlaps or [1.0]))}
+
+    def pooled(self, reading: Reading) -> dict[str, list[float]]:
+        """Return the features of head and brain."""
+        parts = {"features": reading.features, "brain_features": reading.brain_features}
+        return {name: [round(float(v), 5) for v in values] for name, values in parts.items()}
 
     def scores(self, reading: Reading) -> dict[str, float]:
         """Return the figures of a reading, the headlines among them where the weights come with reference scans."""
